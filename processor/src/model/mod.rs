@@ -1,0 +1,10 @@
+//! The vocabulary shared by the command line and the engine.
+//!
+//! Pure values: parsed once at the edge, valid from then on. Nothing here does
+//! I/O, reads the environment or knows an AWS SDK.
+
+pub mod arn;
+pub mod ids;
+pub mod key;
+pub mod secret;
+pub mod tenant;

@@ -1,0 +1,2 @@
+//! The mtlog command.
+fn main() {}
