@@ -1,2 +1,7 @@
 //! The mtlog command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mtlog::run(std::env::args_os())
+}

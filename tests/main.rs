@@ -1,1 +1,4 @@
 //! Tests of the mtlog command.
+
+mod generate;
+mod templates;

@@ -4,7 +4,11 @@
 //! I/O, reads the environment or knows an AWS SDK.
 
 pub mod arn;
+pub mod events;
 pub mod ids;
 pub mod key;
+pub mod notification;
+pub mod outcome;
+pub mod progress;
 pub mod secret;
 pub mod tenant;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Holds a secret: `Debug` prints `***`, there is no `Display`, and it is not serialised.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {

@@ -1,0 +1,2 @@
+//! Decoding.
+fn main() {}

@@ -1,0 +1,10 @@
+//! The engine's ports on AWS. The only place that knows the SDK.
+
+pub mod cloudwatch;
+pub mod copier;
+pub mod dynamodb;
+mod fault;
+pub mod roles;
+pub mod s3;
+pub mod session;
+pub mod sqs;

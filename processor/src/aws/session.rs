@@ -1,0 +1,70 @@
+//! Opens the way to AWS: credentials, region, endpoint, HTTP client.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig, timeout::TimeoutConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_types::retry::RetryConfig;
+
+use crate::{
+    config::AwsSettings,
+    model::ids::Region,
+};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take to start. Longer than the longest wait of `ReceiveMessage` (20 seconds).
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The way to AWS with the engine's own credentials.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// What every client of this process is made from. Calls are not repeated by the SDK.
+    pub(crate) sdk: SdkConfig,
+    /// Whether buckets stand in the path of a URL.
+    pub(crate) path_style: bool,
+}
+
+impl Session {
+    /// Opens a session. Nothing is sent before the first call.
+    pub async fn open(settings: &AwsSettings) -> Self {
+        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        // The engine repeats calls itself, where it can count, bound and break off.
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(1));
+        if let Some(region) = &settings.region {
+            loader = loader.region(sdk_region(region));
+        }
+        if let Some(endpoint) = &settings.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(keys) = &settings.keys {
+            let keys = keys.reveal();
+            let credentials =
+                Credentials::new(&keys.access_key_id, &keys.secret_access_key, keys.session_token.clone(), None, "mtlog");
+            loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
+        }
+        Self { sdk: loader.load().await, path_style: settings.path_style }
+    }
+
+    /// Returns the region of this session, if one is known.
+    pub fn region(&self) -> Option<Region> {
+        self.sdk.region()?.as_ref().parse().ok()
+    }
+}
+
+/// Returns the SDK's form of a region.
+pub(crate) fn sdk_region(region: &Region) -> SdkRegion {
+    SdkRegion::new(region.as_str().to_owned())
+}

@@ -1,0 +1,264 @@
+//! JSON strings and numbers as bytes (RFC 8259, sections 6 and 7).
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+/// What replaces a surrogate without a partner.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// The beginning of some bytes, read as the inside of a JSON string up to its closing quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StringBody {
+    /// Bytes before the closing quote.
+    pub(super) len: usize,
+    /// Bytes of the text that it stands for.
+    pub(super) text_len: usize,
+    /// Whether it has escapes, and of what kind.
+    pub(super) escapes: Escapes,
+}
+
+/// The escapes in a JSON string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escapes {
+    /// There are none: the string is its text.
+    None,
+    /// There are some, and none is half of a UTF-16 pair.
+    Simple,
+    /// At least one is half of a UTF-16 pair; `text_len` is not exact.
+    Surrogates,
+}
+
+/// Part of the text of a JSON string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece<'a> {
+    Plain(&'a str),
+    Escaped(char),
+    /// Half of a UTF-16 pair without the other half.
+    LoneSurrogate,
+}
+
+/// Reads a JSON string after its opening quote; nothing if it is not valid or has no end.
+pub(super) fn string_body(bytes: &[u8]) -> Option<StringBody> {
+    let mut body = StringBody { len: 0, text_len: 0, escapes: Escapes::None };
+    loop {
+        let plain = plain_len(bytes.get(body.len..)?);
+        body.len += plain;
+        body.text_len += plain;
+        match bytes.get(body.len)? {
+            b'"' => return Some(body),
+            b'\\' => {
+                if body.escapes == Escapes::None {
+                    body.escapes = Escapes::Simple;
+                }
+                match bytes.get(body.len + 1)? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
+                        body.len += 2;
+                        body.text_len += 1;
+                    }
+                    b'u' => {
+                        let unit = hex_unit(bytes.get(body.len + 2..body.len + 6)?)?;
+                        body.len += 6;
+                        body.text_len += match unit {
+                            0xd800..=0xdfff => {
+                                body.escapes = Escapes::Surrogates;
+                                0
+                            }
+                            0..0x80 => 1,
+                            0x80..0x800 => 2,
+                            _ => 3,
+                        };
+                    }
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Returns the length of the JSON number at the beginning of `bytes`, if there is one.
+pub(super) fn number_len(bytes: &[u8]) -> Option<usize> {
+    let digits = |from: usize| -> usize {
+        bytes
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
+    let mut len = usize::from(bytes.first() == Some(&b'-'));
+    len += match bytes.get(len)? {
+        b'0' => 1,
+        b'1'..=b'9' => digits(len),
+        _ => return None,
+    };
+    if bytes.get(len) == Some(&b'.') {
+        let fraction = digits(len + 1);
+        if fraction == 0 {
+            return None;
+        }
+        len += 1 + fraction;
+    }
+    if let Some(b'e' | b'E') = bytes.get(len) {
+        let sign = usize::from(matches!(bytes.get(len + 1), Some(b'+' | b'-')));
+        let exponent = digits(len + 1 + sign);
+        if exponent == 0 {
+            return None;
+        }
+        len += 1 + sign + exponent;
+    }
+    Some(len)
+}
+
+/// Returns the length in UTF-8 of the text of a JSON string, if every surrogate has its partner.
+///
+/// `body` is the valid inside of a JSON string.
+pub(super) fn text_len(body: &str) -> Option<usize> {
+    let mut len = Some(0);
+    for_each_piece(body, |piece| {
+        len = match piece {
+            Piece::Plain(text) => len.map(|len| len + text.len()),
+            Piece::Escaped(character) => len.map(|len| len + character.len_utf8()),
+            Piece::LoneSurrogate => None,
+        };
+    });
+    len
+}
+
+/// Returns the text of a JSON string, with U+FFFD for each surrogate without a partner.
+///
+/// `body` is the valid inside of a JSON string.
+pub(super) fn text(body: &str) -> Cow<'_, str> {
+    if memchr(b'\\', body.as_bytes()).is_none() {
+        return Cow::Borrowed(body);
+    }
+    let mut text = String::with_capacity(body.len());
+    push_text(body, &mut text);
+    Cow::Owned(text)
+}
+
+/// Appends the text of a JSON string, with U+FFFD for each surrogate without a partner.
+///
+/// `body` is the valid inside of a JSON string.
+pub(super) fn push_text(body: &str, out: &mut String) {
+    for_each_piece(body, |piece| match piece {
+        Piece::Plain(text) => out.push_str(text),
+        Piece::Escaped(character) => out.push(character),
+        Piece::LoneSurrogate => out.push(REPLACEMENT),
+    });
+}
+
+/// Appends a text as the inside of a JSON string.
+pub(super) fn push_escaped(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else {
+            return;
+        };
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or_default();
+                out.extend_from_slice(&[
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    digit(byte >> 4),
+                    digit(byte & 15),
+                ]);
+            }
+        }
+        rest = after;
+    }
+}
+
+/// Returns how many bytes there are before the first quote, backslash or control character.
+///
+/// Eight bytes are tested at once; a borrow can only mark bytes above a real hit, never below.
+pub(super) fn plain_len(bytes: &[u8]) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero_byte = |word: u64| word.wrapping_sub(LOW) & !word;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(LOW * 0x20) & !word;
+        let quote = zero_byte(word ^ (LOW * u64::from(b'"')));
+        let backslash = zero_byte(word ^ (LOW * u64::from(b'\\')));
+        let hits = (control | quote | backslash) & HIGH;
+        if hits != 0 {
+            return index * 8 + (hits.trailing_zeros() / 8) as usize;
+        }
+    }
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    words.len() * 8 + tail.iter().position(is_special).unwrap_or(tail.len())
+}
+
+fn for_each_piece<'a>(body: &'a str, mut visit: impl FnMut(Piece<'a>)) {
+    let mut rest = body;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        if !plain.is_empty() {
+            visit(Piece::Plain(plain));
+        }
+        let mut characters = escape.chars();
+        let kind = characters.next();
+        rest = characters.as_str();
+        visit(match kind {
+            Some('b') => Piece::Escaped('\u{8}'),
+            Some('f') => Piece::Escaped('\u{c}'),
+            Some('n') => Piece::Escaped('\n'),
+            Some('r') => Piece::Escaped('\r'),
+            Some('t') => Piece::Escaped('\t'),
+            Some('u') => {
+                let (piece, after) = unicode_escape(rest);
+                rest = after;
+                piece
+            }
+            Some(character) => Piece::Escaped(character),
+            None => return,
+        });
+    }
+    if !rest.is_empty() {
+        visit(Piece::Plain(rest));
+    }
+}
+
+/// Reads the digits after `\u`, and the second half of a pair.
+fn unicode_escape(digits: &str) -> (Piece<'_>, &str) {
+    let Some((unit, after)) = take_unit(digits) else {
+        return (Piece::LoneSurrogate, digits);
+    };
+    if let Some(character) = char::from_u32(unit) {
+        return (Piece::Escaped(character), after);
+    }
+    let partner = after.strip_prefix("\\u").and_then(take_unit);
+    match partner {
+        Some((low @ 0xdc00..=0xdfff, after_pair)) if unit < 0xdc00 => {
+            let scalar = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+            (char::from_u32(scalar).map_or(Piece::LoneSurrogate, Piece::Escaped), after_pair)
+        }
+        _ => (Piece::LoneSurrogate, after),
+    }
+}
+
+fn take_unit(text: &str) -> Option<(u32, &str)> {
+    let (digits, after) = text.split_at_checked(4)?;
+    Some((hex_unit(digits.as_bytes())?, after))
+}
+
+/// Returns the value of four hexadecimal digits.
+fn hex_unit(digits: &[u8]) -> Option<u32> {
+    let mut unit = 0;
+    for &digit in digits {
+        unit = unit * 16 + char::from(digit).to_digit(16)?;
+    }
+    Some(unit)
+}

@@ -1,0 +1,225 @@
+//! Records read by comparison with the layout of the records before them.
+//!
+//! Most bytes of a log record are the same in all records of an object: the names of the fields
+//! and what the collector knows about the container. A template is such a record with holes where
+//! the values differ. A record whose bytes equal the template's outside the holes, and that has a
+//! valid JSON string or number where the template has one, is valid JSON with the same fields,
+//! because the template's record was. Anything else does not match, and is parsed.
+
+use std::ops::Range;
+
+use super::{
+    json::{self, StringBody},
+    timestamp,
+    walk::Member,
+};
+
+/// How many layouts are kept: an object holds the records of all containers of a pod.
+const MAX_TEMPLATES: usize = 8;
+
+/// Longer records, and records of more members, are parsed and not learned.
+const MAX_RECORD: usize = 64 << 10;
+const MAX_MEMBERS: usize = 64;
+
+/// How many records in a row without a match make learning rare, and how rare.
+const LEARNING_PAUSE: u32 = 32;
+
+/// The layouts of earlier records, the last matching one first.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    templates: Vec<Template>,
+    learned_since_match: u32,
+}
+
+/// What a record says that matches a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Match {
+    /// Length of the record.
+    pub(super) len: usize,
+    /// Milliseconds since the Unix epoch.
+    pub(super) timestamp_ms: i64,
+    /// Where the inside of the message's JSON string stands.
+    pub(super) message: Range<usize>,
+    /// What is known of the message.
+    pub(super) body: StringBody,
+}
+
+/// A valid record, and where the values stand that vary.
+#[derive(Debug)]
+struct Template {
+    record: Vec<u8>,
+    members: Vec<Member>,
+    holes: Vec<Hole>,
+    /// The record's bytes after the last hole.
+    tail: Range<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hole {
+    /// Which member of the record it is the value of.
+    member: usize,
+    /// The record's bytes between the hole before and this one.
+    before: Range<usize>,
+    kind: Kind,
+    role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A JSON string, whose quotes are not part of the hole.
+    String,
+    Number,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Message,
+    Timestamp,
+    Other,
+}
+
+impl Templates {
+    /// Reads the record at the beginning of `input`, if it matches a template.
+    pub(super) fn find(&mut self, input: &[u8]) -> Option<Match> {
+        let mut candidates = self.templates.iter().enumerate();
+        let (at, found) =
+            candidates.find_map(|(at, template)| Some((at, template.read(input)?)))?;
+        if at > 0 {
+            self.templates.swap(0, at);
+        }
+        self.learned_since_match = 0;
+        Some(found)
+    }
+
+    /// Learns the layout of a valid record of UTF-8 with these members.
+    pub(super) fn learn(&mut self, record: &[u8], members: &[Member]) {
+        self.learned_since_match = self.learned_since_match.saturating_add(1);
+        let is_paused = self.learned_since_match > LEARNING_PAUSE
+            && !self.learned_since_match.is_multiple_of(LEARNING_PAUSE);
+        if is_paused || record.len() > MAX_RECORD || members.len() > MAX_MEMBERS {
+            return;
+        }
+        for known in &mut self.templates {
+            if let Some(varying) = known.varying(record, members) {
+                if let Some(wider) = Template::new(record, members, &varying) {
+                    *known = wider;
+                }
+                return;
+            }
+        }
+        if let Some(template) = Template::new(record, members, &[]) {
+            self.templates.truncate(MAX_TEMPLATES - 1);
+            self.templates.insert(0, template);
+        }
+    }
+}
+
+impl Template {
+    /// Returns the template that a record is with holes for the message, the timestamp and the
+    /// members at `varying`. There is none if the record has a key twice, no message that is a
+    /// string, or no timestamp.
+    fn new(record: &[u8], members: &[Member], varying: &[usize]) -> Option<Self> {
+        let key = |member: &Member| record.get(member.key.clone());
+        let mut holes = Vec::new();
+        let mut from = 0;
+        for (at, member) in members.iter().enumerate() {
+            if members.iter().take(at).any(|earlier| key(earlier) == key(member)) {
+                return None;
+            }
+            let role = match key(member)? {
+                b"message" => Role::Message,
+                b"timestamp" => Role::Timestamp,
+                _ if varying.contains(&at) => Role::Other,
+                _ => continue,
+            };
+            let kind = Kind::of(record.get(member.value.clone())?)?;
+            if role == Role::Message && kind != Kind::String {
+                return None;
+            }
+            let quote = usize::from(kind == Kind::String);
+            holes.push(Hole { member: at, before: from..member.value.start + quote, kind, role });
+            from = member.value.end - quote;
+        }
+        let has = |role| holes.iter().any(|hole| hole.role == role);
+        (has(Role::Message) && has(Role::Timestamp)).then(|| Self {
+            record: record.to_vec(),
+            members: members.to_vec(),
+            holes,
+            tail: from..record.len(),
+        })
+    }
+
+    /// Returns the members at whose values a record differs from this one or this one has holes,
+    /// if the rest is equal and all of these values are of the same kind as here.
+    fn varying(&self, record: &[u8], members: &[Member]) -> Option<Vec<usize>> {
+        if members.len() != self.members.len() {
+            return None;
+        }
+        let mut varying: Vec<usize> = self.holes.iter().map(|hole| hole.member).collect();
+        let (mut here, mut there) = (0, 0);
+        for (at, (own, other)) in self.members.iter().zip(members).enumerate() {
+            if self.record.get(here..own.value.start)? != record.get(there..other.value.start)? {
+                return None;
+            }
+            let own_value = self.record.get(own.value.clone())?;
+            let other_value = record.get(other.value.clone())?;
+            if own_value != other_value {
+                Kind::of(own_value).filter(|kind| Kind::of(other_value) == Some(*kind))?;
+                varying.push(at);
+            }
+            (here, there) = (own.value.end, other.value.end);
+        }
+        (self.record.get(here..)? == record.get(there..)?).then_some(varying)
+    }
+
+    fn read(&self, input: &[u8]) -> Option<Match> {
+        let mut len = 0;
+        let mut message = None;
+        let mut timestamp_ms = None;
+        for hole in &self.holes {
+            let before = self.record.get(hole.before.clone())?;
+            let rest = input.get(len..)?.strip_prefix(before)?;
+            len += before.len();
+            let value_len = match hole.kind {
+                Kind::String => {
+                    let body = json::string_body(rest)?;
+                    let value = rest.get(..body.len)?;
+                    match hole.role {
+                        Role::Message => message = Some((len, body)),
+                        Role::Timestamp => timestamp_ms = Some(timestamp::parse_body(value)?),
+                        Role::Other => value.is_ascii().then_some(())?,
+                    }
+                    body.len
+                }
+                Kind::Number => {
+                    let value_len = json::number_len(rest)?;
+                    if hole.role == Role::Timestamp {
+                        timestamp_ms = Some(timestamp::parse_number(rest.get(..value_len)?)?);
+                    }
+                    value_len
+                }
+            };
+            len += value_len;
+        }
+        let tail = self.record.get(self.tail.clone())?;
+        input.get(len..)?.strip_prefix(tail)?;
+        let (start, body) = message.filter(|(_, body)| body.len > 0)?;
+        Some(Match {
+            len: len + tail.len(),
+            timestamp_ms: timestamp_ms?,
+            message: start..start + body.len,
+            body,
+        })
+    }
+}
+
+impl Kind {
+    /// Returns the kind of a JSON value that a hole can stand for.
+    fn of(value: &[u8]) -> Option<Self> {
+        match value.first()? {
+            b'"' => Some(Self::String),
+            b'-' | b'0'..=b'9' => Some(Self::Number),
+            _ => None,
+        }
+    }
+}

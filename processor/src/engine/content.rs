@@ -1,0 +1,115 @@
+//! Decodes an object's bytes into segments, on a thread that may block.
+
+use tokio::sync::mpsc;
+
+use crate::{
+    decode::{BadReason, Counters, DecodeError, Decoded, Decoder, Framing, Options, ResumePoint, gzip::GzipError},
+    engine::{read::ChunkReader, segment::SegmentBuilder},
+    model::{
+        events::{RecordPlace, Segment},
+        outcome::PoisonReason,
+    },
+};
+
+/// Why the content of an object cannot be read to its end.
+#[derive(Debug)]
+pub(crate) enum ContentFault {
+    /// The bytes stopped coming; the reading side knows why.
+    Interrupted,
+    /// Nobody wants the segments any more.
+    NotWanted,
+    /// The compression is broken or refused.
+    Gzip(GzipError),
+    /// The records end in the middle, although the compression is whole.
+    Cut(BadReason),
+}
+
+/// What decoding has come to.
+#[derive(Debug)]
+pub(crate) struct DecodeReport {
+    pub(crate) counters: Counters,
+    pub(crate) result: Result<(), ContentFault>,
+}
+
+impl ContentFault {
+    /// Returns the reason for a dead letter; none when the content is not to blame.
+    pub(crate) const fn poison(&self) -> Option<PoisonReason> {
+        match self {
+            Self::Interrupted | Self::NotWanted => None,
+            Self::Cut(_) | Self::Gzip(GzipError::Truncated { .. }) => Some(PoisonReason::Truncated),
+            Self::Gzip(
+                GzipError::Header { .. }
+                | GzipError::Deflate { .. }
+                | GzipError::Checksum { .. }
+                | GzipError::TrailingGarbage { .. },
+            ) => Some(PoisonReason::Corrupt),
+            Self::Gzip(GzipError::Nested) => Some(PoisonReason::Nested),
+            Self::Gzip(GzipError::Bomb { .. }) => Some(PoisonReason::Bomb),
+        }
+    }
+
+    /// Whether reading the object again could help: the bytes may have been damaged on their way.
+    pub(crate) const fn may_be_the_way(&self) -> bool {
+        match self {
+            Self::Gzip(GzipError::Bomb { .. } | GzipError::Nested) | Self::Cut(_) | Self::NotWanted => false,
+            Self::Gzip(_) | Self::Interrupted => true,
+        }
+    }
+}
+
+/// Decodes from `from` on and sends every full segment; the last one too, whatever ended the reading.
+pub(crate) fn decode(
+    reader: ChunkReader,
+    options: Options,
+    from: RecordPlace,
+    mut builder: SegmentBuilder,
+    segments: &mpsc::Sender<Segment>,
+) -> DecodeReport {
+    let mut decoder = if from == RecordPlace::default() {
+        Decoder::new(reader, options)
+    } else {
+        Decoder::resume(reader, options, resume_point(from))
+    };
+    let mut cut = None;
+    let mut result = loop {
+        match decoder.next() {
+            Ok(Some(Decoded::Event(event))) => {
+                builder.push_event(event.position.index, event.timestamp_ms, &event.message);
+            }
+            Ok(Some(Decoded::Bad(bad))) => {
+                if matches!(bad.reason, BadReason::Truncated | BadReason::UnclosedArray) {
+                    cut = Some(bad.reason);
+                }
+                builder.push_undecodable();
+            }
+            Ok(None) => break cut.map_or(Ok(()), |reason| Err(ContentFault::Cut(reason))),
+            Err(DecodeError::Read(_)) => break Err(ContentFault::Interrupted),
+            Err(DecodeError::Gzip(error)) => break Err(ContentFault::Gzip(error)),
+        }
+        if builder.is_full() && !send(&mut builder, place(decoder.resume_point()), segments) {
+            break Err(ContentFault::NotWanted);
+        }
+    };
+    if !matches!(result, Err(ContentFault::NotWanted)) && !send(&mut builder, place(decoder.resume_point()), segments) {
+        result = Err(ContentFault::NotWanted);
+    }
+    DecodeReport { counters: decoder.counters(), result }
+}
+
+/// Whether somebody took the segment, or there was none.
+fn send(builder: &mut SegmentBuilder, end: RecordPlace, segments: &mpsc::Sender<Segment>) -> bool {
+    builder.take(end).is_none_or(|segment| segments.blocking_send(segment).is_ok())
+}
+
+const fn place(point: ResumePoint) -> RecordPlace {
+    RecordPlace {
+        record: point.record,
+        offset: point.offset,
+        in_array: matches!(point.framing, Framing::Array),
+    }
+}
+
+const fn resume_point(place: RecordPlace) -> ResumePoint {
+    let framing = if place.in_array { Framing::Array } else { Framing::Sequence };
+    ResumePoint { record: place.record, offset: place.offset, framing }
+}

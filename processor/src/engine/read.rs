@@ -1,0 +1,152 @@
+//! Reads an object in ranges and hands its bytes to a decoding thread.
+//!
+//! A dropped connection costs nothing: reading goes on at the byte where it
+//! stopped, of the same content (`If-Match`). Memory holds a few chunks, whatever
+//! the object's size.
+
+use std::io;
+
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::{
+    engine::retry::{Failure, Retries},
+    metrics::{Meter, Metric},
+    model::notification::ObjectRef,
+    ports::{Fault, FaultClass, ObjectBody, ObjectInfo, ObjectStore},
+};
+
+/// How much one request asks for. A connection that idles while CloudWatch throttles us is cut by S3; a range of
+/// this size is usually through before.
+const RANGE_BYTES: u64 = 8 * 1024 * 1024;
+/// How many chunks wait for the decoder.
+const CHUNKS_AHEAD: usize = 8;
+
+/// An object whose first bytes are on their way.
+#[derive(Debug)]
+pub(crate) struct OpenObject {
+    pub(crate) info: ObjectInfo,
+    first: ObjectBody,
+}
+
+/// Starts to read an object. None when it is empty.
+pub(crate) async fn open(
+    store: &dyn ObjectStore,
+    object: &ObjectRef,
+    if_match: Option<&str>,
+    retries: &Retries<'_>,
+) -> Result<Option<OpenObject>, Failure> {
+    match retries.call(|| store.read(object, 0, RANGE_BYTES, if_match)).await {
+        Ok(first) => Ok(Some(OpenObject { info: first.info.clone(), first })),
+        Err(Failure::Fault(fault)) if fault.class == FaultClass::OutOfRange => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A piece of an object, or its end.
+#[derive(Debug)]
+enum Chunk {
+    Bytes(Bytes),
+    End,
+}
+
+/// The sending side: [`fetch`] fills it.
+#[derive(Debug)]
+pub(crate) struct ChunkSender(mpsc::Sender<Chunk>);
+
+/// The reading side, for a thread that may block.
+#[derive(Debug)]
+pub(crate) struct ChunkReader {
+    chunks: mpsc::Receiver<Chunk>,
+    current: Bytes,
+    ended: bool,
+}
+
+/// Connects the two sides.
+pub(crate) fn channel() -> (ChunkSender, ChunkReader) {
+    let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+    (ChunkSender(sender), ChunkReader { chunks, current: Bytes::new(), ended: false })
+}
+
+impl io::Read for ChunkReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.ended {
+            match self.chunks.blocking_recv() {
+                Some(Chunk::Bytes(bytes)) => self.current = bytes,
+                Some(Chunk::End) => self.ended = true,
+                // Without an end the object is not complete, and must not look as if it were.
+                None => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        if let (Some(target), Some(source)) = (buffer.get_mut(..count), self.current.get(..count)) {
+            target.copy_from_slice(source);
+        }
+        self.current.advance(count);
+        Ok(count)
+    }
+}
+
+/// Reads the whole object into `sender`. Ends early, without an error, when nobody reads any more.
+pub(crate) async fn fetch(
+    store: &dyn ObjectStore,
+    object: &ObjectRef,
+    opened: OpenObject,
+    sender: ChunkSender,
+    retries: &Retries<'_>,
+    meter: &Meter,
+) -> Result<(), Failure> {
+    let OpenObject { info, first } = opened;
+    let mut position = 0;
+    let mut repetition = 0;
+    let mut next = Some(first);
+    while position < info.size {
+        let start = position;
+        let body = match next.take() {
+            Some(body) => Ok(body),
+            None => store.read(object, position, RANGE_BYTES, Some(&info.etag)).await,
+        };
+        let result = match body {
+            Ok(body) => pass_on(body, &sender, &mut position).await,
+            Err(fault) => Err(fault),
+        };
+        meter.add(Metric::BytesCompressed, "", position - start);
+        if position > start {
+            repetition = 0;
+        }
+        match result {
+            Ok(Listener::Gone) => return Ok(()),
+            Ok(Listener::Present) if position > start => {}
+            // A part without a single byte would be asked for for ever.
+            Ok(Listener::Present) => {
+                retries.pause(Fault::new(FaultClass::Ambiguous, "GetObject"), repetition).await?;
+                repetition += 1;
+            }
+            Err(fault) => {
+                retries.pause(fault, repetition).await?;
+                repetition += 1;
+            }
+        }
+    }
+    // A reader that is gone does not miss the end.
+    drop(sender.0.send(Chunk::End).await);
+    Ok(())
+}
+
+/// Whether somebody still reads.
+enum Listener {
+    Present,
+    Gone,
+}
+
+async fn pass_on(mut body: ObjectBody, sender: &ChunkSender, position: &mut u64) -> Result<Listener, Fault> {
+    while let Some(bytes) = body.bytes.next().await {
+        let bytes = bytes?;
+        *position += bytes.len() as u64;
+        if sender.0.send(Chunk::Bytes(bytes)).await.is_err() {
+            return Ok(Listener::Gone);
+        }
+    }
+    Ok(Listener::Present)
+}

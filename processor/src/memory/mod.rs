@@ -1,0 +1,8 @@
+//! The engine's ports without AWS: for local files, for standard output, and for
+//! tests.
+
+pub mod clock;
+pub mod copier;
+pub mod directory;
+pub mod sink;
+pub mod store;

@@ -1,0 +1,287 @@
+//! Reads a queue until it is told to stop.
+
+use std::{
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::Instant,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    config::Config,
+    engine::stop::Stop,
+    error_chain::Chain,
+    exit::ExitStatus,
+    metrics::Metric,
+    model::outcome::StopReason,
+    modes::{
+        hold::{self, Finished, Holder},
+        options::ProcessOptions,
+        wiring,
+    },
+    ports::{Fault, FaultClass, Message},
+    shutdown::Signals,
+};
+
+/// How long one receive waits for messages.
+const LONG_POLL: Duration = Duration::from_secs(20);
+/// The same when the run ends with the queue.
+const SHORT_POLL: Duration = Duration::from_secs(2);
+/// How many empty receives make an empty queue.
+const EMPTY_POLLS: u32 = 2;
+/// How long nothing is received when the engine itself cannot work.
+const SYSTEMIC_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause after receives that failed.
+const RECEIVE_PAUSE_CAP: Duration = Duration::from_secs(30);
+/// What is left of the grace when work is broken off between two segments.
+const BREAK_OFF_BEFORE_END: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(options: &ProcessOptions, config: &Config) -> ExitStatus {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            error!(%error, "signals cannot be received");
+            return ExitStatus::Unexpected;
+        }
+    };
+    let reading = tokio::select! {
+        reading = start(options, config) => reading,
+        _ = signals.next() => return ExitStatus::Ok,
+    };
+    let mut reader = match reading {
+        Ok(reader) => reader,
+        Err(status) => return status,
+    };
+    let finished = tokio::select! {
+        status = reader.read(options.until_empty) => Some(status),
+        name = signals.next() => {
+            info!(signal = name, grace = config.shutdown_grace.as_secs(), "stopping; a second signal ends at once");
+            None
+        }
+    };
+    let status = finished.unwrap_or(ExitStatus::Ok);
+    tokio::select! {
+        () = reader.drain(config.shutdown_grace) => status,
+        _ = signals.next() => {
+            warn!("ended at once; what was in work comes again");
+            ExitStatus::Interrupted
+        }
+    }
+}
+
+async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, ExitStatus> {
+    let wired = wiring::engine(options, config).await?;
+    let queue = wiring::queue(config, wired.session.as_ref())?;
+    let settings = match queue.settings().await {
+        Ok(settings) => settings,
+        Err(fault) => {
+            error!(error = %Chain(&fault), "the queue's settings are not readable");
+            return Err(status_of(&fault));
+        }
+    };
+    if !settings.has_dead_letter_queue {
+        warn!("no dead-letter queue: what cannot be delivered is kept until the queue drops it");
+    }
+    let (done, to_delete) = mpsc::channel(100);
+    let mut deleting = JoinSet::new();
+    deleting.spawn(hold::delete_settled(Arc::clone(&queue), to_delete));
+    let holder = Holder {
+        engine: wired.engine,
+        queue,
+        meter: wired.meter,
+        settings,
+        visibility: config.visibility_timeout,
+        checkpoint: config.checkpoint,
+        done,
+    };
+    let capacity = usize::try_from(config.concurrency().get()).unwrap_or(1);
+    Ok(Reader {
+        holder: Arc::new(holder),
+        capacity,
+        working: JoinSet::new(),
+        deleting,
+        stop: Stop::default(),
+        tally: Tally::default(),
+    })
+}
+
+const fn status_of(fault: &Fault) -> ExitStatus {
+    match fault.class {
+        FaultClass::Denied | FaultClass::Systemic(_) => ExitStatus::Refused,
+        FaultClass::Missing | FaultClass::Invalid => ExitStatus::Config,
+        _ => ExitStatus::Transient,
+    }
+}
+
+/// What a run has come to.
+#[derive(Debug, Default)]
+struct Tally {
+    buried: u64,
+    parked: u64,
+    /// When the last of the messages that were given back comes again.
+    kept_until: Option<Instant>,
+    /// Until when nothing is received.
+    paused_until: Option<Instant>,
+    systemic: bool,
+}
+
+/// Receives messages and works on them.
+struct Reader {
+    holder: Arc<Holder>,
+    capacity: usize,
+    working: JoinSet<Finished>,
+    deleting: JoinSet<()>,
+    stop: Stop,
+    tally: Tally,
+}
+
+impl Reader {
+    /// Receives until the queue is empty, if that is wanted, or for ever.
+    async fn read(&mut self, until_empty: bool) -> ExitStatus {
+        let wait = if until_empty { SHORT_POLL } else { LONG_POLL };
+        let mut empty_polls = 0;
+        let mut failures = 0;
+        loop {
+            self.collect();
+            if until_empty && self.tally.systemic {
+                return ExitStatus::Refused;
+            }
+            let free = self.free();
+            if free == 0 {
+                self.join_one().await;
+                continue;
+            }
+            self.holder.meter.set(Metric::Receiving, u64::from(!self.tally.systemic));
+            match self.holder.queue.receive(free, wait, self.holder.visibility).await {
+                Ok(messages) => {
+                    failures = 0;
+                    empty_polls = if messages.is_empty() { empty_polls + 1 } else { 0 };
+                    for message in messages {
+                        self.spawn(message);
+                    }
+                }
+                Err(fault) => {
+                    failures += 1;
+                    if until_empty && matches!(fault.class, FaultClass::Systemic(_) | FaultClass::Denied) {
+                        error!(error = %Chain(&fault), "the queue is not readable");
+                        return ExitStatus::Refused;
+                    }
+                    self.receive_failed(&fault, failures).await;
+                }
+            }
+            if until_empty && empty_polls >= EMPTY_POLLS && self.nothing_expected() {
+                return self.status();
+            }
+        }
+    }
+
+    /// How many messages to ask for: none while all hands are busy or the engine cannot work.
+    fn free(&self) -> usize {
+        let free = self.capacity.saturating_sub(self.working.len()).min(10);
+        // One message shows whether the engine can work again.
+        if self.tally.systemic { free.min(usize::from(self.working.is_empty())) } else { free }
+    }
+
+    /// Whether nothing is in work and nothing given back is still to come.
+    fn nothing_expected(&self) -> bool {
+        self.working.is_empty() && self.tally.kept_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    fn status(&self) -> ExitStatus {
+        let buried = if self.tally.buried > 0 { ExitStatus::Data } else { ExitStatus::Ok };
+        let parked = if self.tally.parked > 0 { ExitStatus::Transient } else { ExitStatus::Ok };
+        buried.worse(parked)
+    }
+
+    fn spawn(&mut self, message: Message) {
+        let holder = Arc::clone(&self.holder);
+        let stop = self.stop.child();
+        self.working.spawn(async move { holder.work(&message, &stop).await });
+        self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
+    }
+
+    fn collect(&mut self) {
+        while let Some(finished) = self.working.try_join_next() {
+            self.count(finished);
+        }
+    }
+
+    /// Waits for one message to finish, or for the end of a pause.
+    async fn join_one(&mut self) {
+        if self.working.is_empty() {
+            let until = self.tally.paused_until.unwrap_or_else(Instant::now);
+            tokio::time::sleep_until(until).await;
+        } else if let Some(finished) = self.working.join_next().await {
+            self.count(finished);
+        }
+    }
+
+    fn count(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+        self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
+        let was_systemic = std::mem::take(&mut self.tally.systemic);
+        match finished {
+            Ok(Finished::Settled) => {}
+            Ok(Finished::Buried) => self.tally.buried += 1,
+            Ok(Finished::Kept(until)) => self.kept(until),
+            Ok(Finished::Parked) => self.tally.parked += 1,
+            Ok(Finished::Systemic) => {
+                self.tally.systemic = true;
+                self.tally.paused_until = Some(Instant::now() + SYSTEMIC_PAUSE);
+                if !was_systemic {
+                    error!("the engine cannot work; receiving is paused");
+                }
+            }
+            Err(panic) => {
+                // The message was not deleted: it comes again when its time is over.
+                error!(error = %panic, "work on a message broke down");
+                self.kept(Instant::now() + self.holder.visibility);
+            }
+        }
+    }
+
+    fn kept(&mut self, until: Instant) {
+        self.tally.kept_until = Some(self.tally.kept_until.map_or(until, |last| last.max(until)));
+    }
+
+    async fn receive_failed(&mut self, fault: &Fault, failures: u32) {
+        error!(error = %Chain(fault), failures, "nothing received");
+        self.holder.meter.set(Metric::Receiving, 0);
+        let longest = (Duration::from_millis(500) * (1 << failures.min(8))).min(RECEIVE_PAUSE_CAP);
+        tokio::time::sleep(longest / 2 + self.holder.engine.jitter(longest / 2)).await;
+    }
+
+    /// Lets work in hand finish; breaks it off between two segments when time runs out, and gives the rest back.
+    async fn drain(mut self, grace: Duration) {
+        let end = Instant::now() + grace;
+        let break_off = end - BREAK_OFF_BEFORE_END.min(grace / 2);
+        let mut broken_off = false;
+        while !self.working.is_empty() {
+            let next = if broken_off { end } else { break_off };
+            match tokio::time::timeout_at(next, self.working.join_next()).await {
+                Ok(Some(finished)) => self.count(finished),
+                Ok(None) => break,
+                Err(_) if broken_off => {
+                    warn!(messages = self.working.len(), "time is up; what is in work comes again");
+                    self.working.abort_all();
+                    break;
+                }
+                Err(_) => {
+                    broken_off = true;
+                    let messages = self.working.len();
+                    info!(messages, "breaking off");
+                    self.holder.meter.add(Metric::ShutdownReleased, "", messages as u64);
+                    self.stop.stop(StopReason::Shutdown);
+                }
+            }
+        }
+        // Whoever can still send a message to be deleted must go before the deleter can end.
+        drop(self.working);
+        drop(self.holder);
+        while self.deleting.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,374 @@
+//! Stacks, their history and their change sets.
+
+use std::collections::BTreeMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::{
+    Client,
+    types::{self as sdk, Capability, ChangeSetType, OnStackFailure, TemplateStage},
+};
+use jiff::Timestamp;
+
+use super::{
+    change_set,
+    fault::{Fault, FaultClass, is_missing_stack},
+};
+use crate::deploy::{
+    change::ResourceChange,
+    stack::{Presence, Stack, StackEvent, StackResource},
+    status::{ResourceStatus, StackStatus},
+};
+
+const SERVICE: &str = "cloudformation";
+
+/// A client for CloudFormation in one region.
+#[derive(Debug, Clone)]
+pub struct CloudFormation(Client);
+
+/// What a parameter of a change set is set to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// This text.
+    Set(String),
+    /// Whatever the stack has now.
+    Previous,
+}
+
+/// Whether a change set makes a stack or changes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeSetKind {
+    /// Makes the stack; if that fails, nothing is left.
+    Create,
+    /// Changes the stack; if that fails, it is rolled back.
+    Update,
+}
+
+/// What a change set is made of.
+#[derive(Debug, Clone)]
+pub struct ChangeSetRequest {
+    /// The stack's name.
+    pub stack: String,
+    /// The change set's name.
+    pub name: String,
+    /// The token that makes a repeated request harmless.
+    pub token: String,
+    /// What it is for.
+    pub kind: ChangeSetKind,
+    /// The template.
+    pub template: String,
+    /// Every parameter that is not left to its default.
+    pub parameters: BTreeMap<String, ParameterValue>,
+    /// The stack's tags.
+    pub tags: BTreeMap<String, String>,
+    /// A text for people.
+    pub description: String,
+}
+
+/// The ids of a change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSetIds {
+    /// The change set's ARN.
+    pub change_set: String,
+    /// The stack's ARN.
+    pub stack: String,
+}
+
+/// How far a change set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeSetState {
+    /// Being computed.
+    Pending,
+    /// Ready to be executed.
+    Ready,
+    /// Refused because it would change nothing.
+    Empty,
+    /// Not usable, with CloudFormation's reason.
+    Failed(String),
+}
+
+/// A change set as it stands, without its changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSetSummary {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub id: String,
+}
+
+impl CloudFormation {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self(Client::new(config))
+    }
+
+    /// Returns what is known of the stack called `name`, which may also be an id.
+    pub async fn presence(&self, name: &str) -> Result<Presence, Fault> {
+        const OPERATION: &str = "DescribeStacks";
+        let answer = match self.0.describe_stacks().stack_name(name).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let fault = Fault::new(SERVICE, OPERATION, error);
+                return if is_missing_stack(fault.code(), fault.message()) { Ok(Presence::Absent) } else { Err(fault) };
+            }
+        };
+        let stack = answer.stacks.unwrap_or_default().into_iter().next();
+        Ok(stack.map_or(Presence::Absent, |stack| Presence::Present(Box::new(read_stack(stack)))))
+    }
+
+    /// Returns every stack of the region whose name starts with `prefix`, nested ones left out.
+    pub async fn stacks_named(&self, prefix: &str) -> Result<Vec<Stack>, Fault> {
+        let mut pages = self.0.describe_stacks().into_paginator().items().send();
+        let mut stacks = Vec::new();
+        while let Some(stack) = pages.next().await {
+            let stack = read_stack(stack.map_err(|error| Fault::new(SERVICE, "DescribeStacks", error))?);
+            if stack.parent.is_none() && stack.name.starts_with(prefix) {
+                stacks.push(stack);
+            }
+        }
+        Ok(stacks)
+    }
+
+    /// Returns the resources of a stack, without those of stacks nested in it.
+    pub async fn resources(&self, stack: &str) -> Result<Vec<StackResource>, Fault> {
+        let mut pages = self.0.list_stack_resources().stack_name(stack).into_paginator().items().send();
+        let mut resources = Vec::new();
+        while let Some(resource) = pages.next().await {
+            let resource = resource.map_err(|error| Fault::new(SERVICE, "ListStackResources", error))?;
+            resources.push(StackResource {
+                logical_id: resource.logical_resource_id.unwrap_or_default(),
+                physical_id: resource.physical_resource_id.unwrap_or_default(),
+                resource_type: resource.resource_type.unwrap_or_default(),
+                status: ResourceStatus::of(resource.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str)),
+            });
+        }
+        Ok(resources)
+    }
+
+    /// Returns the template that a stack was last given, as it was given.
+    pub async fn template(&self, stack: &str) -> Result<String, Fault> {
+        const OPERATION: &str = "GetTemplate";
+        let answer = self
+            .0
+            .get_template()
+            .stack_name(stack)
+            .template_stage(TemplateStage::Original)
+            .send()
+            .await
+            .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+        Ok(answer.template_body.unwrap_or_default())
+    }
+
+    /// Returns the events of a stack that are newer than the event `after`, oldest first.
+    ///
+    /// Without `after`: every event that is kept (90 days), at most `limit`.
+    pub async fn events(&self, stack: &str, after: Option<&str>, limit: usize) -> Result<Vec<StackEvent>, Fault> {
+        const OPERATION: &str = "DescribeStackEvents";
+        let mut pages = self.0.describe_stack_events().stack_name(stack).into_paginator().items().send();
+        let mut events = Vec::new();
+        while let Some(event) = pages.next().await {
+            let event = event.map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+            if after.is_some() && event.event_id.as_deref() == after {
+                break;
+            }
+            events.push(read_event(event)?);
+            if events.len() >= limit {
+                break;
+            }
+        }
+        events.reverse();
+        Ok(events)
+    }
+
+    /// Asks for a change set. The same request again returns the same change set.
+    pub async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, Fault> {
+        const OPERATION: &str = "CreateChangeSet";
+        let mut call = self
+            .0
+            .create_change_set()
+            .stack_name(&request.stack)
+            .change_set_name(&request.name)
+            .client_token(&request.token)
+            .description(&request.description)
+            .template_body(&request.template)
+            .capabilities(Capability::CapabilityIam)
+            .capabilities(Capability::CapabilityNamedIam)
+            .include_nested_stacks(true);
+        call = match request.kind {
+            ChangeSetKind::Create => {
+                call.change_set_type(ChangeSetType::Create).on_stack_failure(OnStackFailure::Delete)
+            }
+            ChangeSetKind::Update => call.change_set_type(ChangeSetType::Update),
+        };
+        for (name, value) in &request.parameters {
+            let parameter = sdk::Parameter::builder().parameter_key(name);
+            call = call.parameters(match value {
+                ParameterValue::Set(text) => parameter.parameter_value(text).build(),
+                ParameterValue::Previous => parameter.use_previous_value(true).build(),
+            });
+        }
+        for (key, value) in &request.tags {
+            call = call.tags(sdk::Tag::builder().key(key).value(value).build());
+        }
+        let answer = call.send().await.map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+        match (answer.id, answer.stack_id) {
+            (Some(change_set), Some(stack)) => Ok(ChangeSetIds { change_set, stack }),
+            _ => Err(Fault::unreadable(SERVICE, OPERATION, "the answer holds no ids")),
+        }
+    }
+
+    /// Returns how far a change set is.
+    pub async fn change_set_state(&self, change_set: &str) -> Result<ChangeSetState, Fault> {
+        const OPERATION: &str = "DescribeChangeSet";
+        let answer = self
+            .0
+            .describe_change_set()
+            .change_set_name(change_set)
+            .send()
+            .await
+            .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+        Ok(change_set::state(answer.status.as_ref(), answer.status_reason))
+    }
+
+    /// Returns every change in a change set, those of nested stacks included.
+    ///
+    /// The set is described twice, without property values and with them: the
+    /// second form is known to leave changes out, the first to leave values out.
+    pub async fn changes(&self, change_set: &str) -> Result<Vec<ResourceChange>, Fault> {
+        let mut pending = vec![(change_set.to_owned(), String::new())];
+        let mut changes = Vec::new();
+        while let Some((id, parent)) = pending.pop() {
+            let plain = self.described_changes(&id, change_set::Detail::Names).await?;
+            let valued = self.described_changes(&id, change_set::Detail::Values).await?;
+            for change in change_set::merge(plain, valued) {
+                let path = if parent.is_empty() {
+                    change.logical_id.clone()
+                } else {
+                    format!("{parent}/{}", change.logical_id)
+                };
+                if let Some(nested) = &change.nested_change_set {
+                    pending.push((nested.clone(), path.clone()));
+                }
+                changes.push(change.at(path));
+            }
+        }
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(changes)
+    }
+
+    async fn described_changes(
+        &self,
+        id: &str,
+        detail: change_set::Detail,
+    ) -> Result<Vec<change_set::RawChange>, Fault> {
+        const OPERATION: &str = "DescribeChangeSet";
+        let mut changes = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .0
+                .describe_change_set()
+                .change_set_name(id)
+                .include_property_values(detail == change_set::Detail::Values)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+            changes.extend(answer.changes.unwrap_or_default().into_iter().filter_map(change_set::read));
+            match answer.next_token {
+                Some(next) if !next.is_empty() => token = Some(next),
+                _ => return Ok(changes),
+            }
+        }
+    }
+
+    /// Returns the change sets that wait at a stack.
+    pub async fn change_sets(&self, stack: &str) -> Result<Vec<ChangeSetSummary>, Fault> {
+        let mut pages = self.0.list_change_sets().stack_name(stack).into_paginator().items().send();
+        let mut summaries = Vec::new();
+        while let Some(summary) = pages.next().await {
+            let summary = summary.map_err(|error| Fault::new(SERVICE, "ListChangeSets", error))?;
+            summaries.push(ChangeSetSummary {
+                name: summary.change_set_name.unwrap_or_default(),
+                id: summary.change_set_id.unwrap_or_default(),
+            });
+        }
+        Ok(summaries)
+    }
+
+    /// Deletes a change set; one that is not there is fine.
+    pub async fn delete_change_set(&self, change_set: &str) -> Result<(), Fault> {
+        let sent = self.0.delete_change_set().change_set_name(change_set).send().await;
+        match sent.map_err(|error| Fault::new(SERVICE, "DeleteChangeSet", error)) {
+            Err(fault) if fault.class() != FaultClass::Missing => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts executing a change set. The same token again does nothing.
+    pub async fn execute_change_set(&self, change_set: &str, token: &str) -> Result<(), Fault> {
+        self.0
+            .execute_change_set()
+            .change_set_name(change_set)
+            .client_request_token(token)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| Fault::new(SERVICE, "ExecuteChangeSet", error))
+    }
+
+    /// Starts deleting a stack. The same token again does nothing.
+    pub async fn delete_stack(&self, stack: &str, token: &str) -> Result<(), Fault> {
+        self.0
+            .delete_stack()
+            .stack_name(stack)
+            .client_request_token(token)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| Fault::new(SERVICE, "DeleteStack", error))
+    }
+}
+
+fn read_stack(stack: sdk::Stack) -> Stack {
+    let pairs = |pairs: Vec<(Option<String>, Option<String>)>| -> BTreeMap<String, String> {
+        pairs.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))).collect()
+    };
+    Stack {
+        name: stack.stack_name.unwrap_or_default(),
+        id: stack.stack_id.unwrap_or_default(),
+        status: StackStatus::of(stack.stack_status.as_ref().map_or("", sdk::StackStatus::as_str)),
+        reason: stack.stack_status_reason.filter(|reason| !reason.is_empty()),
+        parameters: pairs(
+            stack.parameters.unwrap_or_default().into_iter().map(|p| (p.parameter_key, p.parameter_value)).collect(),
+        ),
+        outputs: pairs(stack.outputs.unwrap_or_default().into_iter().map(|o| (o.output_key, o.output_value)).collect()),
+        tags: pairs(stack.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect()),
+        created: stack.creation_time.as_ref().and_then(timestamp),
+        updated: stack.last_updated_time.as_ref().and_then(timestamp),
+        protected: stack.enable_termination_protection.unwrap_or(false),
+        parent: stack.parent_id.filter(|id| !id.is_empty()),
+    }
+}
+
+fn read_event(event: sdk::StackEvent) -> Result<StackEvent, Fault> {
+    const OPERATION: &str = "DescribeStackEvents";
+    let time = event.timestamp.as_ref().and_then(timestamp);
+    let (Some(id), Some(stack_id), Some(time)) = (event.event_id, event.stack_id, time) else {
+        return Err(Fault::unreadable(SERVICE, OPERATION, "an event has no id, stack or time"));
+    };
+    Ok(StackEvent {
+        id,
+        stack_id,
+        logical_id: event.logical_resource_id.unwrap_or_default(),
+        physical_id: event.physical_resource_id.unwrap_or_default(),
+        resource_type: event.resource_type.unwrap_or_default(),
+        status: ResourceStatus::of(event.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str)),
+        reason: event.resource_status_reason.filter(|reason| !reason.is_empty()),
+        time,
+        token: event.client_request_token,
+        stabilising: event.detailed_status == Some(sdk::DetailedStatus::ConfigurationComplete),
+    })
+}
+
+fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}

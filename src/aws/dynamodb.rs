@@ -1,0 +1,227 @@
+//! The tenant table.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeyType},
+};
+use mtlog_processor::model::tenant::{Attribute, Attributes, PARTITION_KEY, SORT_KEY};
+
+use super::fault::{Fault, FaultClass};
+
+const SERVICE: &str = "dynamodb";
+
+/// A client for DynamoDB in one region.
+#[derive(Debug, Clone)]
+pub struct DynamoDb(Client);
+
+/// The key of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemKey {
+    /// The partition key's value.
+    pub tenant: String,
+    /// The sort key's value.
+    pub kind: String,
+}
+
+/// The attributes that make up a table's key, partition key first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySchema(pub Vec<String>);
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conditional {
+    /// It was made.
+    Written,
+    /// The condition did not hold; nothing was written.
+    Refused,
+}
+
+impl DynamoDb {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self(Client::new(config))
+    }
+
+    /// Returns the table's key, or `None` if there is no such table.
+    pub async fn key_schema(&self, table: &str) -> Result<Option<KeySchema>, Fault> {
+        const OPERATION: &str = "DescribeTable";
+        let sent = self.0.describe_table().table_name(table).send().await;
+        let answer = match sent.map_err(|error| Fault::new(SERVICE, OPERATION, error)) {
+            Ok(answer) => answer,
+            Err(fault) if fault.class() == FaultClass::Missing => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let mut keys = answer.table.and_then(|table| table.key_schema).unwrap_or_default();
+        keys.sort_by_key(|key| key.key_type != KeyType::Hash);
+        Ok(Some(KeySchema(keys.into_iter().map(|key| key.attribute_name).collect())))
+    }
+
+    /// Returns every item of the table.
+    pub async fn all_items(&self, table: &str) -> Result<Vec<Attributes>, Fault> {
+        let mut pages = self.0.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(read_item(item.map_err(|error| Fault::new(SERVICE, "Scan", error))?));
+        }
+        Ok(items)
+    }
+
+    /// Returns the items of one tenant.
+    pub async fn items_of(&self, table: &str, tenant: &str) -> Result<Vec<Attributes>, Fault> {
+        let mut pages = self
+            .0
+            .query()
+            .table_name(table)
+            .consistent_read(true)
+            .key_condition_expression("#key = :tenant")
+            .expression_attribute_names("#key", PARTITION_KEY)
+            .expression_attribute_values(":tenant", AttributeValue::S(tenant.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(read_item(item.map_err(|error| Fault::new(SERVICE, "Query", error))?));
+        }
+        Ok(items)
+    }
+
+    /// Writes an item unless one with the same key is there.
+    pub async fn insert(&self, table: &str, item: &Attributes) -> Result<Conditional, Fault> {
+        const OPERATION: &str = "PutItem";
+        let sent = self
+            .0
+            .put_item()
+            .table_name(table)
+            .set_item(Some(write_item(item).map_err(|what| Fault::unsendable(SERVICE, OPERATION, what))?))
+            .condition_expression("attribute_not_exists(#key)")
+            .expression_attribute_names("#key", PARTITION_KEY)
+            .send()
+            .await;
+        conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, OPERATION, error)))
+    }
+
+    /// Sets attributes of an item that must exist, and takes the attributes in `removed` away.
+    pub async fn update(
+        &self,
+        table: &str,
+        key: &ItemKey,
+        set: &Attributes,
+        removed: &[&str],
+    ) -> Result<Conditional, Fault> {
+        const OPERATION: &str = "UpdateItem";
+        let mut call = self
+            .0
+            .update_item()
+            .table_name(table)
+            .key(PARTITION_KEY, AttributeValue::S(key.tenant.clone()))
+            .key(SORT_KEY, AttributeValue::S(key.kind.clone()))
+            .condition_expression("attribute_exists(#key)")
+            .expression_attribute_names("#key", PARTITION_KEY);
+        let mut clauses = Vec::new();
+        let mut sets = Vec::new();
+        for (number, (name, value)) in set.iter().enumerate() {
+            let value = write(value).map_err(|what| Fault::unsendable(SERVICE, OPERATION, what))?;
+            call = call
+                .expression_attribute_names(format!("#s{number}"), name)
+                .expression_attribute_values(format!(":s{number}"), value);
+            sets.push(format!("#s{number} = :s{number}"));
+        }
+        if !sets.is_empty() {
+            clauses.push(format!("SET {}", sets.join(", ")));
+        }
+        let mut removes = Vec::new();
+        for (number, name) in removed.iter().enumerate() {
+            call = call.expression_attribute_names(format!("#r{number}"), *name);
+            removes.push(format!("#r{number}"));
+        }
+        if !removes.is_empty() {
+            clauses.push(format!("REMOVE {}", removes.join(", ")));
+        }
+        let sent = call.update_expression(clauses.join(" ")).send().await;
+        conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, OPERATION, error)))
+    }
+
+    /// Deletes an item that must exist.
+    pub async fn remove(&self, table: &str, key: &ItemKey) -> Result<Conditional, Fault> {
+        let sent = self
+            .0
+            .delete_item()
+            .table_name(table)
+            .key(PARTITION_KEY, AttributeValue::S(key.tenant.clone()))
+            .key(SORT_KEY, AttributeValue::S(key.kind.clone()))
+            .condition_expression("attribute_exists(#key)")
+            .expression_attribute_names("#key", PARTITION_KEY)
+            .send()
+            .await;
+        conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, "DeleteItem", error)))
+    }
+}
+
+fn conditional(sent: Result<(), Fault>) -> Result<Conditional, Fault> {
+    match sent {
+        Ok(()) => Ok(Conditional::Written),
+        Err(fault) if fault.code() == Some("ConditionalCheckFailedException") => Ok(Conditional::Refused),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn read_item(item: HashMap<String, AttributeValue>) -> Attributes {
+    item.into_iter().map(|(name, value)| (name, read(value))).collect::<BTreeMap<_, _>>()
+}
+
+fn read(value: AttributeValue) -> Attribute {
+    match value {
+        AttributeValue::S(text) => Attribute::String(text),
+        AttributeValue::N(text) => Attribute::Number(text),
+        AttributeValue::Bool(value) => Attribute::Bool(value),
+        AttributeValue::L(values) => Attribute::List(values.into_iter().map(read).collect()),
+        AttributeValue::Ss(texts) => Attribute::StringSet(texts),
+        AttributeValue::M(_) => Attribute::Other("M"),
+        AttributeValue::B(_) => Attribute::Other("B"),
+        AttributeValue::Bs(_) => Attribute::Other("BS"),
+        AttributeValue::Ns(_) => Attribute::Other("NS"),
+        AttributeValue::Null(_) => Attribute::Other("NULL"),
+        _ => Attribute::Other("unknown"),
+    }
+}
+
+fn write_item(item: &Attributes) -> Result<HashMap<String, AttributeValue>, String> {
+    item.iter().map(|(name, value)| Ok((name.clone(), write(value)?))).collect()
+}
+
+fn write(value: &Attribute) -> Result<AttributeValue, String> {
+    Ok(match value {
+        Attribute::String(text) => AttributeValue::S(text.clone()),
+        Attribute::Number(text) => AttributeValue::N(text.clone()),
+        Attribute::Bool(value) => AttributeValue::Bool(*value),
+        Attribute::List(values) => AttributeValue::L(values.iter().map(write).collect::<Result<_, _>>()?),
+        Attribute::StringSet(texts) => AttributeValue::Ss(texts.clone()),
+        Attribute::Other(name) => return Err(format!("an attribute of type {name} is only read, never written")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_survive_a_round_trip() {
+        let list = Attribute::List(vec![Attribute::String("a".to_owned()), Attribute::Bool(true)]);
+        for attribute in [
+            Attribute::String("x".to_owned()),
+            Attribute::Number("1".to_owned()),
+            Attribute::StringSet(vec!["a".to_owned()]),
+            list,
+        ] {
+            assert_eq!(read(write(&attribute).unwrap()), attribute);
+        }
+    }
+
+    #[test]
+    fn what_we_cannot_write_is_refused() {
+        assert!(write(&Attribute::Other("M")).is_err());
+    }
+}

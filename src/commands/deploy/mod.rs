@@ -1,0 +1,219 @@
+//! `mtlog deploy`: creates and updates stacks.
+
+mod failure;
+mod report;
+mod stack;
+mod upstream;
+
+use clap::Args;
+use mtlog_processor::model::ids::Region;
+
+use self::report::DeployReport;
+use super::{Context, identity};
+use crate::{
+    aws::session::Session,
+    cli::{ConnectionArgs, ConsentArgs},
+    config::{
+        deploy::{self as settings, DeployFlags, DeploySettings, Part},
+        layers, vars,
+    },
+    deploy::desired::Place,
+    error::{CliError, ExitStatus, Message},
+    ui::plan::Plans,
+};
+
+/// Create or update stacks
+///
+/// Targets: global (the central role), regional (bucket, topic, table, and by choice queues, function and alarms),
+/// customer (the role in a customer's account), cluster or cluster/vector or cluster/processor (roles of a cluster),
+/// all (global and regional, and the cluster if one is named). They are deployed in the order in which they depend on
+/// each other, and take what they need from each other's outputs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mtlog deploy global --dry-run
+  mtlog deploy global regional -e production -r us-east-2 --include-sqs
+  mtlog deploy customer -r us-east-2 --central-role-arn arn:aws:iam::111122223333:role/ROSA-CentralLogDistributionRole-0123abcd
+  mtlog deploy cluster -e production -r us-east-2 --cluster-name c1 --oidc-provider oidc.op1.openshiftapps.com/2abc")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub struct DeployArgs {
+    /// What to deploy: global, regional, customer, cluster, cluster/vector, cluster/processor, all
+    #[arg(value_name = "TARGET", required = true, num_args = 1..)]
+    targets: Vec<String>,
+    /// Show what would happen and change nothing; no call that writes is made
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+
+    /// development, staging or production [env: ENVIRONMENT] [default: development]
+    #[arg(long, short = 'e', alias = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// Name of the pipeline [env: `PROJECT_NAME`] [default: multi-tenant-logging]
+    #[arg(long, short = 'p', value_name = "NAME")]
+    project: Option<String>,
+    /// A name for the stack other than the usual one
+    #[arg(long, short = 's', value_name = "NAME")]
+    stack_name: Option<String>,
+    /// Set a parameter of the template; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+
+    /// Bucket for nested templates; made when it is missing [env: `TEMPLATE_BUCKET`]
+    #[arg(long, short = 'b', alias = "template-bucket", value_name = "NAME", help_heading = "Regional")]
+    bucket: Option<String>,
+    /// Have queues
+    #[arg(long, help_heading = "Regional")]
+    include_sqs: bool,
+    /// Have the engine as a Lambda function (and so queues); needs --image
+    #[arg(long, help_heading = "Regional")]
+    include_lambda: bool,
+    /// Have alarms and a dashboard (and so queues)
+    #[arg(long, help_heading = "Regional")]
+    include_alarms: bool,
+    /// Delete the queues with their messages
+    #[arg(long, help_heading = "Regional", conflicts_with = "include_sqs")]
+    without_sqs: bool,
+    /// Delete the function
+    #[arg(long, help_heading = "Regional", conflicts_with = "include_lambda")]
+    without_lambda: bool,
+    /// Delete the alarms
+    #[arg(long, help_heading = "Regional", conflicts_with = "include_alarms")]
+    without_alarms: bool,
+    /// Image of the engine in ECR, in the stack's region [env: `ECR_IMAGE_URI`]
+    #[arg(long, alias = "ecr-image-uri", value_name = "URI", help_heading = "Regional")]
+    image: Option<String>,
+
+    /// The central role [env: `CENTRAL_LOG_DISTRIBUTION_ROLE_ARN`] [default: from the global stack]
+    #[arg(long, value_name = "ARN", help_heading = "Central role")]
+    central_role_arn: Option<String>,
+    /// Region of the global stack, if it is another one
+    #[arg(long, value_name = "REGION", help_heading = "Central role")]
+    global_region: Option<String>,
+    /// What the central role must present to the customer's role [default: the central account's id]
+    #[arg(long, value_name = "ID", help_heading = "Central role")]
+    external_id: Option<String>,
+
+    /// The cluster [env: `CLUSTER_NAME`]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    cluster_name: Option<String>,
+    /// The cluster's OIDC issuer [env: `OIDC_PROVIDER`]
+    #[arg(long, value_name = "HOST/PATH", help_heading = "Cluster")]
+    oidc_provider: Option<String>,
+    /// Audience of service account tokens [env: `OIDC_AUDIENCE`] [default: openshift]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    oidc_audience: Option<String>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    /// Stop watching after so many minutes; the operation goes on
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, help_heading = "Confirmation")]
+    timeout: u64,
+}
+
+impl DeployArgs {
+    fn flags(&self) -> DeployFlags {
+        let part = |include: bool, without: bool| match (include, without) {
+            (true, _) => Part::Included,
+            (false, true) => Part::Removed,
+            (false, false) => Part::Unchanged,
+        };
+        DeployFlags {
+            targets: self.targets.clone(),
+            project: self.project.clone(),
+            environment: self.environment.clone(),
+            stack_name: self.stack_name.clone(),
+            bucket: self.bucket.clone(),
+            central_role_arn: self.central_role_arn.clone(),
+            external_id: self.external_id.clone(),
+            global_region: self.global_region.clone(),
+            image: self.image.clone(),
+            cluster_name: self.cluster_name.clone(),
+            oidc_provider: self.oidc_provider.clone(),
+            oidc_audience: self.oidc_audience.clone(),
+            sqs: part(self.include_sqs, self.without_sqs),
+            lambda: part(self.include_lambda, self.without_lambda),
+            alarms: part(self.include_alarms, self.without_alarms),
+            parameters: self.parameters.clone(),
+            connection: self.connection.flags(),
+        }
+    }
+}
+
+/// What the deployment of every stack of one run shares.
+struct Run<'a> {
+    context: &'a Context<'a>,
+    settings: &'a DeploySettings,
+    session: Session,
+    place: Place,
+    answers: crate::ui::prompt::Answers,
+    timeout: std::time::Duration,
+}
+
+/// Runs `mtlog deploy`.
+pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus, CliError> {
+    let settings = settings::resolve(&context.layers, &args.flags())?;
+    let session = Session::open(&settings.connection.session).await;
+    let region = region(&settings, &session)?;
+    let identity = identity::checked(&session, &settings.connection).await?;
+    let run = Run {
+        context,
+        settings: &settings,
+        session,
+        place: Place { account: identity.account, region },
+        answers: args.consent.answers(),
+        timeout: std::time::Duration::from_secs(args.timeout.saturating_mul(60)),
+    };
+    if args.dry_run { dry_run(&run).await } else { deploy(&run).await }
+}
+
+async fn dry_run(run: &Run<'_>) -> Result<ExitStatus, CliError> {
+    let mut plans = Vec::new();
+    let mut failure = None;
+    for target in &run.settings.targets {
+        match stack::planned(run, *target).await {
+            Ok(stack::Planned { view, refusal }) => {
+                plans.push(view);
+                failure = failure.or(refusal);
+            }
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    run.context.ui.emit(&Plans { plans })?;
+    failure.map_or(Ok(ExitStatus::Success), Err)
+}
+
+async fn deploy(run: &Run<'_>) -> Result<ExitStatus, CliError> {
+    let mut report = DeployReport::default();
+    for target in &run.settings.targets {
+        match stack::deployed(run, *target).await {
+            Ok(stack) => report.stacks.push(stack),
+            // What was deployed before the failure is there, and its outputs are worth having.
+            Err(error) => {
+                if !report.stacks.is_empty() {
+                    run.context.ui.emit(&report)?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    run.context.ui.emit(&report)?;
+    Ok(ExitStatus::Success)
+}
+
+/// The region, from the settings or else from the profile. There is no default: a stack in the wrong region costs
+/// more than a flag.
+fn region(settings: &DeploySettings, session: &Session) -> Result<Region, CliError> {
+    if let Some(region) = &settings.connection.region {
+        return Ok(region.value.clone());
+    }
+    let Some(text) = session.region() else {
+        let text = format!("the region is missing: {}", layers::remedy(&vars::REGION));
+        return Err(CliError::new(ExitStatus::Usage, Message(text)));
+    };
+    text.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))
+}
+

@@ -1,0 +1,71 @@
+//! What a deployment gives: the stacks with their outputs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    deploy::{stack::Stack, target::Target},
+    ui::{Report, table::Table},
+};
+
+/// What was done to a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Done {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// A stack that is as it should be.
+#[derive(Debug, Serialize)]
+pub(super) struct DeployedStack {
+    target: Target,
+    stack: String,
+    id: String,
+    region: String,
+    account: String,
+    result: Done,
+    status: String,
+    outputs: BTreeMap<String, String>,
+}
+
+impl DeployedStack {
+    pub(super) fn new(target: Target, stack: &Stack, place: &crate::deploy::desired::Place, result: Done) -> Self {
+        Self {
+            target,
+            stack: stack.name.clone(),
+            id: stack.id.clone(),
+            region: place.region.to_string(),
+            account: place.account.to_string(),
+            result,
+            status: stack.status.to_string(),
+            outputs: stack.outputs.clone(),
+        }
+    }
+}
+
+/// Everything that one run deployed.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct DeployReport {
+    pub(super) stacks: Vec<DeployedStack>,
+}
+
+impl Report for DeployReport {
+    fn tables(&self) -> Vec<Table> {
+        self.stacks
+            .iter()
+            .map(|stack| {
+                let mut table = Table::new(["OUTPUT", "VALUE"]).titled(&stack.stack).or_say("  no outputs");
+                for (name, value) in &stack.outputs {
+                    // Instructions of many lines belong to `mtlog outputs`.
+                    if !value.contains('\n') {
+                        table.row([name.clone(), value.clone()]);
+                    }
+                }
+                table
+            })
+            .collect()
+    }
+}

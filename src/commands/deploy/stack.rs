@@ -1,0 +1,425 @@
+//! One stack: observe, plan, confirm, execute, report.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    Run, failure,
+    report::{DeployedStack, Done},
+    upstream,
+};
+use crate::{
+    aws::{
+        cloudformation::{ChangeSetKind, CloudFormation},
+        s3::BucketPresence,
+    },
+    deploy::{
+        change::ResourceChange,
+        desired::{Obstacles, desired},
+        event::DeployEvent,
+        execute::{self, Ended, History, Patience, Prepared, Ready, Watched},
+        observe::{self, Observed},
+        plan::{Operation, Plan, Reconciled, plan, reconcile},
+        stack::{Presence, Stack, StackName},
+        state::{Approach, Refusal},
+        status::Standing,
+        target::{Naming, Target, former_stack_name, stack_name},
+    },
+    error::{CliError, ExitStatus, Message},
+    template::{catalogue::TemplateId, document::Document},
+    ui::{
+        plan::{Basis, PlanView},
+        progress::Progress,
+        prompt::Consent,
+    },
+};
+
+/// A stack that was looked at, with what would happen to it.
+struct Look {
+    observed: Observed,
+    plan: Plan,
+}
+
+/// The plan of a dry run, and why it cannot be carried out.
+pub(super) struct Planned {
+    pub(super) view: PlanView,
+    pub(super) refusal: Option<CliError>,
+}
+
+/// Plans for one stack without a write call.
+pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, CliError> {
+    let client = run.session.cloudformation();
+    let Look { observed, plan } = match look(run, target, &client).await {
+        Ok(look) => look,
+        // A stack of the same run that does not exist yet has no outputs to take.
+        Err(Unlooked::Obstacles(name, obstacles)) if has_pending_upstream(run, target) => {
+            let note = format!("Its plan is known once the stacks before it are deployed: {obstacles}.");
+            return Ok(Planned { view: blank(run, target, &name, note), refusal: None });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let estimate = estimate(run, &client, &plan, &observed).await?;
+    let mut view = view(run, &plan, Reconciled { changes: estimate, hidden: 0 }, Basis::Templates);
+    let mut refusal = None;
+    if let Approach::Refuse(why) = &plan.approach {
+        let error = failure::refused(&plan, observed.presence.stack(), why);
+        view.note = Some(error.to_string());
+        refusal = Some(error);
+    } else {
+        view.note = note(&plan.approach, observed.presence.stack());
+        view.new_bucket = missing_bucket(run, &plan).await?;
+    }
+    Ok(Planned { view, refusal })
+}
+
+/// Brings one stack to what it should be.
+pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedStack, CliError> {
+    let ui = run.context.ui;
+    let client = run.session.cloudformation();
+    let Look { observed, plan } = settled(run, target, &client).await?;
+    let stack = plan.desired.stack.clone();
+    if plan.operation == Operation::Nothing {
+        return unchanged(run, target, &observed, &stack);
+    }
+    let new_bucket = missing_bucket(run, &plan).await?;
+    let estimate = estimate(run, &client, &plan, &observed).await?;
+    // Where nobody can be asked, the first write would already be one too many.
+    let grave = estimate.iter().any(ResourceChange::is_grave);
+    ui.could_agree(grave.then_some(stack.as_str()), &run.answers)?;
+    if let Some(bucket) = &plan.desired.bucket {
+        if new_bucket.is_some() {
+            let question = format!("Create bucket {bucket} for nested templates?");
+            let _consent: Consent = ui.agree(&question, &run.answers)?;
+            let s3 = run.session.s3();
+            execute::create_bucket(&s3, bucket, &run.place.region).await.map_err(failure::step)?;
+            ui.status(&format!("Created bucket {bucket}"));
+        }
+        let mut uploaded = 0;
+        execute::upload(&run.session.s3(), bucket, &run.place.account, &plan.desired.uploads, &mut |_| uploaded += 1)
+            .await
+            .map_err(failure::step)?;
+        ui.detail(&format!("{uploaded} of {} nested templates were new in {bucket}", plan.desired.uploads.len()));
+    }
+    ui.status(&format!("Asking CloudFormation what would change in stack {stack} ..."));
+    let ready = match execute::prepare(&client, &plan, Timestamp::now().as_second()).await.map_err(failure::step)? {
+        Prepared::NoChanges => {
+            ui.status("CloudFormation sees no resource that would change.");
+            return unchanged(run, target, &observed, &stack);
+        }
+        Prepared::Ready(ready) => ready,
+    };
+    let view = view(run, &plan, reconcile(ready.changes.clone(), estimate), Basis::ChangeSet);
+    ui.status(view.render(ui.palette()).trim_end());
+    if let Err(declined) = agree(run, &plan, &view) {
+        let kind =
+            if plan.operation == Operation::Create { ChangeSetKind::Create } else { ChangeSetKind::Update };
+        execute::discard(&client, &ready.ids, kind).await.map_err(failure::step)?;
+        return Err(declined);
+    }
+    let (verb, done) = match plan.operation {
+        Operation::Create => ("created", Done::Created),
+        Operation::Update | Operation::Nothing | Operation::Blocked => ("updated", Done::Updated),
+    };
+    let ended = execute(run, &client, &plan, &ready).await?;
+    finished(run, &plan, ended, verb, done)
+}
+
+/// Looks at the stack, and where CloudFormation is still at work on it or remains have to be cleared away, sees to that
+/// first. What is returned can be created or updated, or needs nothing.
+async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<Look, CliError> {
+    let ui = run.context.ui;
+    loop {
+        let look = look(run, target, client).await?;
+        let Look { observed, plan } = &look;
+        match (&plan.approach, observed.presence.stack()) {
+            (Approach::Create | Approach::Update, _) | (_, None) => return Ok(look),
+            (Approach::Refuse(why), stack) => return Err(failure::refused(plan, stack, why)),
+            (Approach::Attach, Some(stack)) => {
+                ui.status(&format!("Stack {} is already being worked on by this deployment: joining it.", stack.name));
+                let verb = if stack.updated.is_some() { "updated" } else { "created" };
+                let ended = joined(run, client, plan, stack).await?;
+                if ended.status.standing() != Standing::Done {
+                    return Err(failure::ended(plan, &ended, verb));
+                }
+            }
+            (Approach::WaitThenUpdate | Approach::WaitThenCreate, Some(stack)) => {
+                ui.status(&format!("Waiting until CloudFormation has finished with stack {} ...", stack.name));
+                joined(run, client, plan, stack).await?;
+            }
+            (Approach::DeleteThenCreate, Some(stack)) => clear_away(run, client, plan, stack).await?,
+        }
+    }
+}
+
+/// Why a stack could not be looked at.
+enum Unlooked {
+    Obstacles(StackName, Obstacles),
+    Failed(CliError),
+}
+
+impl From<CliError> for Unlooked {
+    fn from(error: CliError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Unlooked> for CliError {
+    fn from(unlooked: Unlooked) -> Self {
+        match unlooked {
+            Unlooked::Obstacles(_, obstacles) => Self::new(ExitStatus::Preflight, obstacles),
+            Unlooked::Failed(error) => error,
+        }
+    }
+}
+
+/// Reads the stack and plans for it.
+async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<Look, Unlooked> {
+    let (name, observed) = observed(run, target, client).await?;
+    let upstream = upstream::find(run, target).await?;
+    let existing = observed.presence.stack().filter(|stack| keeps_parameters(stack));
+    let obstacles = |obstacles| Unlooked::Obstacles(name.clone(), obstacles);
+    let wanted = desired(target, name.clone(), run.settings, &run.place, existing, upstream.as_upstream())
+        .map_err(obstacles)?;
+    let plan = plan(wanted, &observed).map_err(obstacles)?;
+    Ok(Look { observed, plan })
+}
+
+/// Whether what the stack says about its parameters is worth keeping: not that of a shell without resources.
+fn keeps_parameters(stack: &Stack) -> bool {
+    stack.status.standing() != Standing::Reviewing
+}
+
+/// Reads the stack under its name, or under the one that it had before.
+async fn observed(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<(StackName, Observed), CliError> {
+    let settings = run.settings;
+    let naming = Naming {
+        project: settings.project.value.as_str(),
+        environment: settings.environment.value.as_str(),
+        region: &run.place.region,
+        cluster: settings.cluster.as_ref().map(|cluster| cluster.value.as_str()),
+    };
+    let usual = stack_name(target, naming).map_err(|error| CliError::new(ExitStatus::Usage, error))?;
+    let name = settings.stack_name.clone().unwrap_or(usual);
+    let read = async |name: &StackName| {
+        observe::observe(client, name.as_str())
+            .await
+            .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))
+    };
+    let observed = read(&name).await?;
+    if observed.presence == Presence::Absent
+        && settings.stack_name.is_none()
+        && let Some(former) = former_stack_name(target, naming)
+    {
+        let before = read(&former).await?;
+        if before.presence != Presence::Absent {
+            return Ok((former, before));
+        }
+    }
+    Ok((name, observed))
+}
+
+/// Whether a stack that `target` takes values from is deployed by the same run.
+fn has_pending_upstream(run: &Run<'_>, target: Target) -> bool {
+    let deploys = |upstream: Target| run.settings.targets.contains(&upstream);
+    match target {
+        Target::Global => false,
+        Target::Regional | Target::Customer => deploys(Target::Global),
+        Target::ClusterVector | Target::ClusterProcessor => deploys(Target::Regional),
+    }
+}
+
+/// Works out what would change, from what is deployed and from the templates.
+async fn estimate(
+    run: &Run<'_>,
+    client: &CloudFormation,
+    plan: &Plan,
+    observed: &Observed,
+) -> Result<Vec<ResourceChange>, CliError> {
+    let children = match observed.presence.stack() {
+        Some(stack) if !plan.desired.template.children().is_empty() && plan.operation == Operation::Update => {
+            observe::children(client, stack)
+                .await
+                .map_err(|fault| CliError::aws(format!("failed to read what is nested in `{}`", stack.name), fault))?
+        }
+        _ => BTreeMap::new(),
+    };
+    Ok(plan.estimated_changes(observed, &children, &run.place))
+}
+
+/// Returns the bucket if it has to be made, and refuses one that cannot be used.
+async fn missing_bucket(run: &Run<'_>, plan: &Plan) -> Result<Option<String>, CliError> {
+    let Some(bucket) = &plan.desired.bucket else { return Ok(None) };
+    let found = run
+        .session
+        .s3()
+        .presence(bucket, &run.place.account)
+        .await
+        .map_err(|fault| CliError::aws(format!("failed to look at bucket `{bucket}`"), fault))?;
+    let refuse = |text: String| Err(CliError::new(ExitStatus::Preflight, Message(text)).hint("give another with --bucket"));
+    let here = run.place.region.as_str();
+    match found {
+        BucketPresence::Absent => Ok(Some(bucket.to_string())),
+        BucketPresence::Ours { region: Some(region) } if region != here => {
+            refuse(format!("the template bucket `{bucket}` is in {region}, but the stack is in {here}"))
+        }
+        BucketPresence::Ours { .. } => Ok(None),
+        BucketPresence::Elsewhere { region } => {
+            refuse(format!("the template bucket `{bucket}` is in {region}, but the stack is in {here}"))
+        }
+        BucketPresence::Foreign => {
+            refuse(format!("the template bucket `{bucket}` belongs to another account, or this identity may not see it"))
+        }
+    }
+}
+
+fn note(approach: &Approach, stack: Option<&Stack>) -> Option<String> {
+    let state = stack.map(|stack| stack.status.to_string()).unwrap_or_default();
+    match approach {
+        Approach::Create | Approach::Update | Approach::Refuse(_) => None,
+        Approach::DeleteThenCreate => Some(format!("The empty remains of a failed creation ({state}) are deleted first.")),
+        Approach::WaitThenUpdate | Approach::WaitThenCreate => {
+            Some(format!("CloudFormation has to finish what it does first ({state})."))
+        }
+        Approach::Attach => Some(format!("This very deployment is already under way ({state}).")),
+    }
+}
+
+fn blank(run: &Run<'_>, target: Target, stack: &StackName, note: String) -> PlanView {
+    PlanView {
+        target,
+        stack: stack.to_string(),
+        region: run.place.region.to_string(),
+        account: run.place.account.to_string(),
+        operation: Operation::Blocked,
+        note: Some(note),
+        basis: Basis::Templates,
+        parameters: Vec::new(),
+        tags: Vec::new(),
+        wired: BTreeMap::new(),
+        changes: Vec::new(),
+        new_bucket: None,
+        hidden: 0,
+        uploads: 0,
+        names: BTreeMap::new(),
+    }
+}
+
+fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Basis) -> PlanView {
+    PlanView {
+        operation: plan.operation,
+        note: None,
+        basis,
+        parameters: plan.chosen.changes.clone(),
+        tags: plan.tags.clone(),
+        wired: plan
+            .desired
+            .wired
+            .iter()
+            .map(|wired| (wired.parameter.to_owned(), wired.source.to_string()))
+            .collect(),
+        changes: reconciled.changes,
+        hidden: reconciled.hidden,
+        uploads: plan.desired.uploads.len(),
+        names: names(plan.desired.template),
+        ..blank(run, plan.desired.target, &plan.desired.stack, String::new())
+    }
+}
+
+/// What people call the resources, by path.
+fn names(template: TemplateId) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    let templates = std::iter::once((String::new(), template))
+        .chain(template.children().iter().map(|child| (format!("{}/", child.resource), child.template)));
+    for (prefix, template) in templates {
+        let Ok(document) = Document::parse(template.text()) else { continue };
+        for resource in document.resources().keys() {
+            if let Some(name) = document.human_name(resource) {
+                names.insert(format!("{prefix}{resource}"), name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// Asks for consent: by name where data may go, else with a plain question.
+fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliError> {
+    let ui = run.context.ui;
+    let stack = plan.desired.stack.as_str();
+    let grave: Vec<&str> = view.grave_changes().into_iter().map(|change| change.path.as_str()).collect();
+    if !grave.is_empty() {
+        let warning = format!("this takes away what holds data or what logs pass through: {}", grave.join(", "));
+        return ui.agree_by_name(&warning, stack, &run.answers);
+    }
+    let verb = if plan.operation == Operation::Create { "Create" } else { "Update" };
+    ui.agree(&format!("{verb} stack {stack} in account {}?", run.place.account), &run.answers)
+}
+
+async fn execute(run: &Run<'_>, client: &CloudFormation, plan: &Plan, ready: &Ready) -> Result<Ended, CliError> {
+    let history = execute::start(client, ready).await.map_err(failure::step)?;
+    watched(run, client, plan, history).await
+}
+
+async fn joined(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: &Stack) -> Result<Ended, CliError> {
+    let history = execute::running_operation(client, stack).await.map_err(failure::step)?;
+    watched(run, client, plan, history).await
+}
+
+/// Watches the operation until it ends, the time is over, or Ctrl-C.
+async fn watched(run: &Run<'_>, client: &CloudFormation, plan: &Plan, history: History) -> Result<Ended, CliError> {
+    let title = format!("{} {} in {}", plan.desired.target, plan.desired.stack, run.place.region);
+    let mut progress = Progress::start(run.context.ui, &title, names(plan.desired.template));
+    let patience = Patience { limit: run.timeout, ..Patience::default() };
+    let mut show = |event: DeployEvent| progress.show(&event);
+    let watched = tokio::select! {
+        watched = execute::watch(client, history, patience, &mut show) => Some(watched),
+        interrupt = tokio::signal::ctrl_c() => {
+            // Without a signal handler there is nothing to detach by; watching on would be wrong as well.
+            drop(interrupt);
+            None
+        }
+    };
+    progress.finish();
+    match watched {
+        Some(Watched::Ended(ended)) => Ok(*ended),
+        Some(Watched::TimedOut) => Err(failure::timed_out(plan, run.timeout.as_secs() / 60)),
+        Some(Watched::LostAccess(fault)) => Err(failure::lost_access(plan, *fault)),
+        None => Err(failure::detached(plan)),
+    }
+}
+
+/// Deletes the empty remains of a failed creation, after saying why it failed.
+async fn clear_away(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: &Stack) -> Result<(), CliError> {
+    let ui = run.context.ui;
+    let name = &stack.name;
+    let question = format!("Stack {name} is only the empty remains of a failed creation ({}). Delete it?", stack.status);
+    let _consent: Consent = ui.agree(&question, &run.answers)?;
+    ui.status(&format!("Deleting the empty remains of stack {name} ({}) ...", stack.status));
+    let history =
+        execute::start_deletion(client, stack, Timestamp::now().as_second()).await.map_err(failure::step)?;
+    let ended = watched(run, client, plan, history).await?;
+    match ended.status.standing() {
+        Standing::Gone => Ok(()),
+        _ => Err(failure::refused(plan, ended.stack.as_ref(), &Refusal::DeleteFailed)),
+    }
+}
+
+fn unchanged(run: &Run<'_>, target: Target, observed: &Observed, name: &StackName) -> Result<DeployedStack, CliError> {
+    let Some(stack) = observed.presence.stack() else {
+        let text = format!("stack `{name}` does not exist, and CloudFormation sees nothing to create");
+        return Err(CliError::new(ExitStatus::Unexpected, Message(text)));
+    };
+    run.context.ui.status(&format!("Nothing to do: stack {name} is as it should be."));
+    Ok(DeployedStack::new(target, stack, &run.place, Done::Unchanged))
+}
+
+fn finished(run: &Run<'_>, plan: &Plan, ended: Ended, verb: &str, done: Done) -> Result<DeployedStack, CliError> {
+    match (ended.status.standing(), &ended.stack) {
+        (Standing::Done, Some(stack)) => {
+            let ui = run.context.ui;
+            ui.status(&format!("{} Stack {} was {verb}.", ui.palette().good("✓"), plan.desired.stack));
+            Ok(DeployedStack::new(plan.desired.target, stack, &run.place, done))
+        }
+        _ => Err(failure::ended(plan, &ended, verb)),
+    }
+}

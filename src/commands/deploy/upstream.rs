@@ -1,0 +1,100 @@
+//! Reads the stacks that a target takes values from.
+
+use mtlog_processor::model::{arn::Partition, ids::Region};
+
+use super::Run;
+use crate::{
+    deploy::{
+        desired::Upstream,
+        stack::{Presence, Stack},
+        status::Standing,
+        target::{Naming, Target, stack_name},
+    },
+    error::CliError,
+};
+
+/// The region where the replaced script put the global stack unless it was told otherwise.
+const FORMER_HOME: &str = "us-east-1";
+
+/// The stacks above a target.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    global: Option<Stack>,
+    regional: Option<Stack>,
+}
+
+impl Found {
+    pub(super) fn as_upstream(&self) -> Upstream<'_> {
+        Upstream { global: self.global.as_ref(), regional: self.regional.as_ref() }
+    }
+}
+
+/// Reads what `target` needs and no setting gives.
+pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliError> {
+    let settings = run.settings;
+    let mut found = Found::default();
+    match target {
+        Target::Global => {}
+        Target::Regional | Target::Customer => {
+            if settings.central_role.is_none() {
+                for region in global_regions(run) {
+                    found.global = stack(run, Target::Global, &region).await?;
+                    if found.global.is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        Target::ClusterVector | Target::ClusterProcessor => {
+            found.regional = stack(run, Target::Regional, &run.place.region).await?;
+        }
+    }
+    Ok(found)
+}
+
+/// Where the global stack may be: where the settings say, else here, else where it used to be.
+fn global_regions(run: &Run<'_>) -> Vec<Region> {
+    if let Some(region) = &run.settings.global_region {
+        return vec![region.clone()];
+    }
+    let here = run.place.region.clone();
+    let mut regions = vec![here.clone()];
+    if Partition::of(&here) == Partition::Aws
+        && here.as_str() != FORMER_HOME
+        && let Ok(home) = FORMER_HOME.parse()
+    {
+        regions.push(home);
+    }
+    regions
+}
+
+/// Returns the stack, if it is there and its outputs count.
+async fn stack(run: &Run<'_>, target: Target, region: &Region) -> Result<Option<Stack>, CliError> {
+    let naming = Naming {
+        project: run.settings.project.value.as_str(),
+        environment: run.settings.environment.value.as_str(),
+        region,
+        cluster: None,
+    };
+    let Ok(name) = stack_name(target, naming) else { return Ok(None) };
+    let presence = run
+        .session
+        .in_region(region)
+        .cloudformation()
+        .presence(name.as_str())
+        .await
+        .map_err(|fault| CliError::aws(format!("failed to read stack `{name}` in {region}"), fault))?;
+    Ok(match presence {
+        Presence::Present(stack) if outputs_count(&stack) => Some(*stack),
+        Presence::Present(_) | Presence::Absent => None,
+    })
+}
+
+/// Whether a stack's outputs are those of something that exists. After a failed update they are those of before.
+fn outputs_count(stack: &Stack) -> bool {
+    match stack.status.standing() {
+        Standing::Done | Standing::RolledBack => !stack.outputs.is_empty(),
+        Standing::Running | Standing::Stuck => !stack.outputs.is_empty(),
+        Standing::Gone | Standing::Reviewing => false,
+    }
+}

@@ -1,0 +1,58 @@
+//! One module a verb: resolve, observe, plan, confirm, execute, report.
+
+pub mod config;
+pub mod deploy;
+pub mod generate;
+pub mod identity;
+pub mod image;
+pub mod tenant;
+
+use std::future::Future;
+
+use crate::{
+    cli::{Cli, Command},
+    config::{
+        environment::{self, Environment},
+        layers::{InvalidSettings, Layers},
+    },
+    error::{CliError, ExitStatus},
+    ui::Ui,
+};
+
+/// What every command gets.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The terminal.
+    pub ui: &'a Ui,
+    /// The environment and `.env`.
+    pub layers: Layers,
+}
+
+/// Runs the command.
+pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, CliError> {
+    let dotenv = environment::read_dotenv(cli.files.env_file.as_deref())
+        .map_err(|error| CliError::new(ExitStatus::Usage, error))?;
+    let context = Context { ui, layers: Layers::new(environment, dotenv) };
+    match cli.command {
+        Command::Deploy(args) => block_on(deploy::run(&context, &args)),
+        Command::Config(args) => config::run(&context, &args),
+        Command::Generate(args) => block_on(generate::run(&context, *args)),
+        Command::Image(args) => block_on(image::run(&context, args)),
+        Command::Tenant(args) => block_on(tenant::run(&context, args)),
+    }
+}
+
+/// Runs asynchronous work on this thread.
+pub fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
+    runtime.block_on(work)
+}
+
+impl From<InvalidSettings> for CliError {
+    fn from(error: InvalidSettings) -> Self {
+        Self::new(ExitStatus::Usage, error).next("mtlog config show")
+    }
+}

@@ -1,0 +1,24 @@
+//! Brings stacks to what the templates and settings say.
+//!
+//! Planning ([`desired`], [`plan`], [`state`], [`parameters`], [`difference`], [`operation`]) is pure: the same settings
+//! and the same observation give the same plan. Acting ([`observe`], [`execute`]) is thin. Progress leaves as values of
+//! [`event`]; nothing here prints.
+
+pub mod names;
+pub mod stack;
+pub mod status;
+pub mod target;
+
+pub mod change;
+pub mod desired;
+pub mod difference;
+pub mod parameters;
+pub mod plan;
+pub mod state;
+
+pub mod event;
+pub mod operation;
+pub mod outputs;
+
+pub mod execute;
+pub mod observe;

@@ -1,0 +1,89 @@
+//! Questions, and the answers that flags give in advance.
+
+use dialoguer::{Confirm, Input, theme::ColorfulTheme};
+
+use super::{Ui, style::Palette};
+use crate::error::{CliError, ExitStatus, Message};
+
+/// The answers that the command line gives in advance.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// `--yes`: ordinary questions are answered with yes.
+    pub yes: bool,
+    /// `--no-input`: nothing is asked.
+    pub no_input: bool,
+    /// `--confirm NAME`: the typed name for what cannot be undone.
+    pub confirm: Option<String>,
+}
+
+/// Proof that somebody agreed. Only this module makes it, and what changes an account takes it by value.
+#[derive(Debug)]
+pub struct Consent(());
+
+impl Ui {
+    /// Refuses what would need a question later when no question can be asked: before anything is changed.
+    /// `name` is what must be typed, where a plain yes does not do.
+    pub fn could_agree(&self, name: Option<&str>, answers: &Answers) -> Result<(), CliError> {
+        let can_ask = self.can_ask() && !answers.no_input;
+        match name {
+            Some(name) if answers.confirm.is_none() && !can_ask => Err(cannot_ask(&format!("--confirm {name}"))),
+            None if !answers.yes && !can_ask => Err(cannot_ask("--yes")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Asks whether to go on, unless `--yes` says so.
+    pub fn agree(&self, question: &str, answers: &Answers) -> Result<Consent, CliError> {
+        if answers.yes {
+            return Ok(Consent(()));
+        }
+        if answers.no_input || !self.can_ask() {
+            return Err(cannot_ask("--yes"));
+        }
+        let agreed = Confirm::with_theme(&self.theme())
+            .with_prompt(question)
+            .default(false)
+            .interact()
+            .map_err(|error| CliError::new(ExitStatus::Declined, error))?;
+        if agreed { Ok(Consent(())) } else { Err(declined()) }
+    }
+
+    /// Asks for `name` to be typed, whatever `--yes` says, unless `--confirm` holds it.
+    pub fn agree_by_name(&self, warning: &str, name: &str, answers: &Answers) -> Result<Consent, CliError> {
+        if let Some(given) = &answers.confirm {
+            if given == name {
+                return Ok(Consent(()));
+            }
+            let text = format!("--confirm says `{given}`, but what is at stake is `{name}`");
+            return Err(CliError::new(ExitStatus::Declined, Message(text)));
+        }
+        if answers.no_input || !self.can_ask() {
+            return Err(cannot_ask(&format!("--confirm {name}")).hint(warning.to_owned()));
+        }
+        self.warning(warning);
+        let typed: String = Input::with_theme(&self.theme())
+            .with_prompt(format!("Type {name} to go on"))
+            .allow_empty(true)
+            .interact_text()
+            .map_err(|error| CliError::new(ExitStatus::Declined, error))?;
+        if typed.trim() == name { Ok(Consent(())) } else { Err(declined()) }
+    }
+
+    fn theme(&self) -> ColorfulTheme {
+        let mut theme = ColorfulTheme::default();
+        if self.palette() == Palette::Plain {
+            theme.prompt_prefix = dialoguer::console::style("?".to_owned());
+            theme.success_prefix = dialoguer::console::style(">".to_owned());
+        }
+        theme
+    }
+}
+
+fn cannot_ask(flag: &str) -> CliError {
+    CliError::new(ExitStatus::Declined, Message("this needs a confirmation, and nobody can be asked here".to_owned()))
+        .hint(format!("add {flag} to go on without a question"))
+}
+
+fn declined() -> CliError {
+    CliError::new(ExitStatus::Declined, Message("declined: nothing was changed".to_owned()))
+}

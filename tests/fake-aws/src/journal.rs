@@ -1,0 +1,214 @@
+//! The record of every call: who asked what, and what it was answered.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+/// How many calls the journal keeps one by one; older ones stay in the counters.
+const DEFAULT_CAPACITY: usize = 200_000;
+
+/// What a call is about, known before it is carried out. Fault rules look at this.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallFacts {
+    /// The service, as in IAM actions: `logs`, `sqs`, `s3`, `sts`, `dynamodb`.
+    pub service: String,
+    /// The operation, such as `PutLogEvents`.
+    pub operation: String,
+    /// The caller's account; empty when the caller is not known.
+    pub account: String,
+    /// The region in the credential scope.
+    pub region: String,
+    /// The caller's ARN; for a role session `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
+    pub principal: String,
+    /// The caller's role ARN, empty when the caller is no role session.
+    pub role: String,
+    /// The log group, queue name, bucket, table, or ARN of the role to take.
+    pub resource: String,
+    /// The log stream, the object key, or the role session name.
+    pub key: String,
+}
+
+impl CallFacts {
+    /// Tells whether the call is `service:operation`; `*` stands for any of both.
+    pub fn is(&self, pattern: &str) -> bool {
+        match pattern.split_once(':') {
+            Some((service, operation)) => {
+                (service == "*" || service == self.service)
+                    && (operation == "*" || operation == self.operation)
+            }
+            None => pattern == "*",
+        }
+    }
+}
+
+/// A call that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Position among all calls, from 1.
+    pub number: u64,
+    /// When it arrived, on the fake's clock.
+    pub at: Timestamp,
+    /// What it was about.
+    pub facts: CallFacts,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// The HTTP status that was sent, or 0 when the connection was cut instead.
+    pub status: u16,
+    /// The error code that was sent.
+    pub error_code: Option<String>,
+    /// A fault rule changed the course of this call.
+    pub faulted: bool,
+    /// The call had its effect, whatever the client was told.
+    pub applied: bool,
+    /// The operation is one that changes something.
+    pub is_write: bool,
+}
+
+/// How often an operation was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallCount {
+    /// All calls.
+    pub calls: u64,
+    /// Calls answered with an error, or not at all.
+    pub failed: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Journal {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    entries: VecDeque<JournalEntry>,
+    capacity: usize,
+    number: u64,
+    counts: BTreeMap<(String, String), CallCount>,
+    writes: u64,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                entries: VecDeque::new(),
+                capacity: DEFAULT_CAPACITY,
+                number: 0,
+                counts: BTreeMap::new(),
+                writes: 0,
+            }),
+        }
+    }
+
+    /// Adds a call and gives it its number.
+    pub(crate) fn record(&self, mut entry: JournalEntry) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.number += 1;
+        entry.number = state.number;
+        let name = (entry.facts.service.clone(), entry.facts.operation.clone());
+        let count = state.counts.entry(name).or_default();
+        count.calls += 1;
+        if entry.status == 0 || entry.status >= 400 {
+            count.failed += 1;
+        }
+        if entry.is_write {
+            state.writes += 1;
+        }
+        while state.entries.len() >= state.capacity.max(1) {
+            state.entries.pop_front();
+        }
+        if state.capacity > 0 {
+            state.entries.push_back(entry);
+        }
+    }
+
+    pub(crate) fn entries(&self, wanted: impl Fn(&JournalEntry) -> bool) -> Vec<JournalEntry> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.entries.iter().filter(|entry| wanted(entry)).cloned().collect()
+    }
+
+    pub(crate) fn count(&self, pattern: &str) -> CallCount {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut total = CallCount::default();
+        for ((service, operation), count) in &state.counts {
+            let facts = CallFacts {
+                service: service.clone(),
+                operation: operation.clone(),
+                ..CallFacts::default()
+            };
+            if facts.is(pattern) {
+                total.calls += count.calls;
+                total.failed += count.failed;
+            }
+        }
+        total
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<String, CallCount> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .counts
+            .iter()
+            .map(|((service, operation), count)| (format!("{service}:{operation}"), *count))
+            .collect()
+    }
+
+    pub(crate) fn writes(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).writes
+    }
+
+    pub(crate) fn clear(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.entries.clear();
+        state.counts.clear();
+        state.number = 0;
+        state.writes = 0;
+    }
+
+    pub(crate) fn set_capacity(&self, capacity: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.capacity = capacity;
+        while state.entries.len() > capacity {
+            state.entries.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(operation: &str, status: u16) -> JournalEntry {
+        JournalEntry {
+            number: 0,
+            at: Timestamp::UNIX_EPOCH,
+            facts: CallFacts {
+                service: "logs".to_owned(),
+                operation: operation.to_owned(),
+                ..CallFacts::default()
+            },
+            request_bytes: 0,
+            status,
+            error_code: None,
+            faulted: false,
+            applied: true,
+            is_write: true,
+        }
+    }
+
+    #[test]
+    fn counters_outlive_the_entries() {
+        let journal = Journal::new();
+        journal.set_capacity(2);
+        for status in [200, 400, 0, 200] {
+            journal.record(entry("PutLogEvents", status));
+        }
+        journal.record(entry("CreateLogGroup", 200));
+        assert_eq!(journal.entries(|_| true).len(), 2);
+        assert_eq!(journal.count("logs:PutLogEvents"), CallCount { calls: 4, failed: 2 });
+        assert_eq!(journal.count("logs:*").calls, 5);
+        assert_eq!(journal.count("sqs:*").calls, 0);
+        assert_eq!(journal.writes(), 5);
+    }
+}

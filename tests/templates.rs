@@ -1,0 +1,12 @@
+//! Tests of the CloudFormation templates: what they come to for given parameters, what their names
+//! look like, and who may do what. `templates/README.md` says which test guards which old defect.
+
+mod access;
+mod access_chain;
+mod deployment;
+mod document;
+mod names;
+mod parameters;
+mod physical;
+mod structure;
+mod world;

@@ -1,0 +1,613 @@
+//! What every template must look like, and the properties that keep data and queues safe.
+
+use std::collections::BTreeSet;
+
+use mtlog::template::catalogue::TemplateId;
+use serde_json::{Value, json};
+
+use super::{
+    deployment::{Deployed, OHIO, deploy},
+    document::Template,
+    world::{Settings, World, list},
+};
+
+/// Types that CloudFormation cannot tag. `xtask/templates_check.py` holds this against AWS's own
+/// resource schemas.
+const UNTAGGABLE: &[&str] = &[
+    "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::KMS::Alias",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+];
+
+fn resources() -> Vec<(TemplateId, String, Value)> {
+    let mut resources = Vec::new();
+    for template in Template::all() {
+        for (name, resource) in template.section("Resources") {
+            resources.push((template.id, name.clone(), resource.clone()));
+        }
+    }
+    resources
+}
+
+/// Returns all policy statements of a resource as written, with choices left in.
+fn statements(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Object(entries) => {
+            let own =
+                list(entries.get("Statement").unwrap_or(&Value::Null)).into_iter().map(|entry| {
+                    // `!If [Condition, statement, AWS::NoValue]`
+                    entry.get("Fn::If").map_or(entry.clone(), |choice| choice[1].clone())
+                });
+            own.chain(entries.values().flat_map(statements))
+                .filter(|statement| statement.get("Effect").is_some())
+                .collect()
+        }
+        Value::Array(values) => values.iter().flat_map(statements).collect(),
+        // Trust policies with computed keys are JSON text.
+        Value::String(text)
+            if text.trim_start().starts_with('{') && text.contains("\"Statement\"") =>
+        {
+            serde_json::from_str(text).map(|document: Value| statements(&document)).unwrap()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn unique_statements(resource: &Value) -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    statements(&resource["Properties"]).into_iter().filter(|s| seen.insert(s.to_string())).collect()
+}
+
+#[test]
+fn every_resource_carries_the_four_tags_and_none_that_changes() {
+    let allowed: BTreeSet<&str> =
+        ["Project", "Environment", "ManagedBy", "StackType", "Name", "ClusterName"].into();
+    for (id, name, resource) in resources() {
+        let kind = resource["Type"].as_str().unwrap();
+        let tags: Vec<String> = list(&resource["Properties"]["Tags"])
+            .iter()
+            .map(|tag| tag["Key"].as_str().unwrap().to_owned())
+            .collect();
+        if UNTAGGABLE.contains(&kind) {
+            assert!(tags.is_empty(), "{id:?} {name}");
+            continue;
+        }
+        for wanted in ["Project", "Environment", "ManagedBy", "StackType"] {
+            assert!(tags.iter().any(|tag| tag == wanted), "{id:?} {name} lacks the tag {wanted}");
+        }
+        assert!(tags.iter().all(|tag| allowed.contains(tag.as_str())), "{id:?} {name}: {tags:?}");
+    }
+}
+
+#[test]
+fn every_resource_has_a_name_for_people() {
+    for (id, name, resource) in resources() {
+        assert!(resource["Metadata"]["mtlog:name"].is_string(), "{id:?} {name}");
+    }
+}
+
+#[test]
+fn every_wildcard_has_a_reason_and_every_reason_a_wildcard() {
+    for (id, name, resource) in resources() {
+        let reasons =
+            resource["Metadata"]["mtlog:wildcards"].as_object().cloned().unwrap_or_default();
+        let mut used = BTreeSet::new();
+        for statement in unique_statements(&resource) {
+            let sid = statement["Sid"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{id:?} {name}: {statement} has no Sid"));
+            let is_wide =
+                statement["Principal"] == "*" || statement["Resource"].to_string().contains('*');
+            if is_wide {
+                let reason = reasons.get(sid).and_then(Value::as_str).unwrap_or_default();
+                assert!(
+                    reason.ends_with('.'),
+                    "{id:?} {name}: {sid} has a wildcard without a reason"
+                );
+                used.insert(sid.to_owned());
+            }
+            assert!(
+                statement.get("NotAction").is_none() && statement.get("NotPrincipal").is_none(),
+                "{name}: {sid}"
+            );
+            if statement["Effect"] == "Allow" {
+                assert_ne!(statement["Action"], "*", "{id:?} {name}: {sid}");
+                assert_ne!(statement["Principal"], json!("*"), "{id:?} {name}: {sid}");
+                assert_ne!(statement["Principal"]["AWS"], json!("*"), "{id:?} {name}: {sid}");
+            }
+        }
+        let stale: Vec<_> = reasons.keys().filter(|sid| !used.contains(*sid)).collect();
+        assert!(stale.is_empty(), "{id:?} {name}: reasons without a wildcard: {stale:?}");
+    }
+}
+
+#[test]
+fn every_suppressed_finding_has_a_reason() {
+    for (id, name, resource) in resources() {
+        for skip in list(&resource["Metadata"]["checkov"]["skip"]) {
+            let comment = skip["comment"].as_str().unwrap_or_default();
+            assert!(comment.len() > 40 && comment.ends_with('.'), "{id:?} {name}: {skip}");
+        }
+    }
+}
+
+/// Tells whether the comment above a line explains a trust edge; only lines that open the same list
+/// item may stand between them.
+fn is_explained(lines: &[&str], index: usize) -> bool {
+    let mut above = lines.iter().take(index).rev().map(|line| line.trim()).peekable();
+    while above
+        .next_if(|line| {
+            matches!(*line, "- !If") || line.starts_with("- Has") || line.starts_with("- Is")
+        })
+        .is_some()
+    {}
+    above.take_while(|line| line.starts_with('#')).any(|line| line.starts_with("# Trust edge:"))
+}
+
+#[test]
+fn every_trust_edge_has_a_comment() {
+    for (id, name, resource) in resources() {
+        let lines: Vec<&str> = id.text().lines().collect();
+        let start = lines.iter().position(|line| *line == format!("  {name}:")).unwrap();
+        for statement in unique_statements(&resource) {
+            let grants = statement["Effect"] == "Allow"
+                && (statement.get("Principal").is_some()
+                    || statement["Action"].to_string().contains("sts:AssumeRole"));
+            if !grants {
+                continue;
+            }
+            let sid = statement["Sid"].as_str().unwrap();
+            // In a text document the comment stands above the whole document.
+            let is_text = !id.text().contains(&format!("- Sid: {sid}\n"));
+            let wanted = if is_text {
+                "AssumeRolePolicyDocument: !Sub".to_owned()
+            } else {
+                format!("- Sid: {sid}")
+            };
+            let (index, _) = lines
+                .iter()
+                .enumerate()
+                .skip(start)
+                .find(|(_, line)| line.trim() == wanted)
+                .unwrap_or_else(|| panic!("{id:?} {name}: {sid}"));
+            assert!(
+                is_explained(&lines, index),
+                "{id:?} {name}: no comment about the trust edge above {sid}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_text_names_a_partition_or_an_account() {
+    for template in Template::all() {
+        for (number, line) in template.id.text().lines().enumerate() {
+            let is_pattern =
+                line.contains("AllowedPattern") || line.contains("arn:aws:iam::ACCOUNT");
+            assert!(
+                is_pattern || !line.contains("arn:aws"),
+                "{}:{}: {line}",
+                template.id.path(),
+                number + 1
+            );
+            assert!(
+                !line.contains("s3.amazonaws.com/"),
+                "{}:{}: {line}",
+                template.id.path(),
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn bucket_table_key_and_queues_survive_deletion_and_replacement() {
+    let kept = ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue"];
+    for (id, name, resource) in resources() {
+        let is_kept = kept.contains(&resource["Type"].as_str().unwrap());
+        // After a first creation that fails they go, so that the next try finds their names free.
+        let expected = if is_kept { json!("RetainExceptOnCreate") } else { Value::Null };
+        assert_eq!(
+            resource.get("DeletionPolicy").cloned().unwrap_or_default(),
+            expected,
+            "{id:?} {name}"
+        );
+        let expected = if is_kept { json!("Retain") } else { Value::Null };
+        assert_eq!(
+            resource.get("UpdateReplacePolicy").cloned().unwrap_or_default(),
+            expected,
+            "{id:?} {name}"
+        );
+    }
+}
+
+#[test]
+fn every_export_is_named_after_its_output() {
+    for template in Template::all() {
+        for (name, output) in template.section("Outputs") {
+            if let Some(export) = output.get("Export") {
+                let expected = json!({"Fn::Sub": format!("${{AWS::StackName}}-{name}")});
+                assert_eq!(export["Name"], expected, "{:?} {name}", template.id);
+            }
+            assert!(
+                output["Description"].as_str().unwrap().ends_with('.'),
+                "{:?} {name}",
+                template.id
+            );
+        }
+    }
+}
+
+#[test]
+fn the_regional_stack_passes_up_every_output_of_its_children() {
+    let main = Template::of(TemplateId::Regional).section("Outputs");
+    for child in TemplateId::Regional.children() {
+        for name in Template::of(child.template).section("Outputs").keys() {
+            assert!(main.contains_key(name), "{} of {} is not passed up", name, child.resource);
+        }
+    }
+}
+
+#[test]
+fn the_regional_stack_has_every_output_that_a_later_step_takes() {
+    // The parameters of the cluster templates that come from the regional stack, under its names.
+    let main = Template::of(TemplateId::Regional).section("Outputs");
+    let own = ["ClusterName", "OIDCProviderURL"];
+    for id in [TemplateId::ClusterVector, TemplateId::ClusterProcessor] {
+        for (name, parameter) in Template::of(id).section("Parameters") {
+            if parameter.get("Default").is_none() && !own.contains(&name.as_str()) {
+                assert!(main.contains_key(name), "{id:?} needs {name}");
+            }
+        }
+    }
+    for name in [
+        "KMSKeyArn",
+        "S3KeyPrefix",
+        "RandomSuffix",
+        "Region",
+        "LogDeliveryQueueUrl",
+        "LogDeliveryDLQUrl",
+        "TenantConfigTableName",
+    ] {
+        assert!(main.contains_key(name), "{name}");
+    }
+}
+
+fn regional(parameters: &[(&str, &str)]) -> Deployed {
+    World::new(Settings { regional: parameters, ..Settings::default() }).regional
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_queue_hides_a_message_for_more_than_six_times_the_functions_timeout() {
+    for timeout in ["60", "120", "300", "600", "900"] {
+        let stack = regional(&[("LambdaTimeoutSeconds", timeout)]);
+        let queue = &stack.resources["SQSStack/LogDeliveryQueue"].properties;
+        let function = &stack.resources["LambdaStack/LogDistributorFunction"].properties;
+        let mapping = &stack.resources["LambdaStack/LogDeliveryEventSourceMapping"].properties;
+        let needed =
+            6 * number(&function["Timeout"]) + number(&mapping["MaximumBatchingWindowInSeconds"]);
+        let hidden = number(&queue["VisibilityTimeout"]);
+        // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html; at most 12 hours.
+        assert!(hidden >= needed && hidden <= 43_200, "timeout {timeout}: {hidden} of {needed}");
+        let alarm = number(
+            &stack.resources["ObservabilityStack/LambdaDurationAlarm"].properties["Threshold"],
+        );
+        assert_eq!(alarm, number(&function["Timeout"]) * 900, "timeout {timeout}");
+    }
+}
+
+#[test]
+fn the_queues_keep_messages_and_redrive_as_the_contract_says() {
+    let stack = regional(&[]);
+    let queue = &stack.resources["SQSStack/LogDeliveryQueue"].properties;
+    let dead_letters = &stack.resources["SQSStack/LogDeliveryDLQ"].properties;
+    assert!(
+        number(&dead_letters["MessageRetentionPeriod"]) > number(&queue["MessageRetentionPeriod"])
+    );
+    assert_eq!(
+        queue["RedrivePolicy"],
+        json!({"deadLetterTargetArn": stack.outputs["LogDeliveryDLQArn"], "maxReceiveCount": "5"})
+    );
+    let allowed = json!({"redrivePermission": "byQueue", "sourceQueueArns": [stack.outputs["LogDeliveryQueueArn"]]});
+    assert_eq!(dead_letters["RedriveAllowPolicy"], allowed);
+    let subscription = &stack.resources["SQSStack/LogDeliveryQueueSubscription"].properties;
+    assert_eq!(subscription["Endpoint"], stack.outputs["LogDeliveryQueueArn"]);
+    assert_eq!(
+        subscription["RedrivePolicy"],
+        json!({"deadLetterTargetArn": stack.outputs["LogDeliveryDLQArn"]})
+    );
+    assert_eq!(subscription["RawMessageDelivery"], "false");
+    let after =
+        Template::of(TemplateId::Sqs).resource("LogDeliveryQueueSubscription")["DependsOn"].clone();
+    assert_eq!(after, json!(["LogDeliveryQueuePolicy", "LogDeliveryDLQPolicy"]));
+}
+
+#[test]
+fn everything_is_encrypted_with_the_own_key_or_with_keys_of_aws() {
+    for (encryption, own_key) in [("true", true), ("false", false)] {
+        let stack = regional(&[("EnableS3Encryption", encryption)]);
+        let key = stack.outputs.get("KMSKeyArn").map_or(Value::Null, |arn| json!(arn));
+        assert_eq!(key.is_null(), !own_key);
+        let property = |resource: &str, name: &str| {
+            stack.resources[resource].properties.get(name).cloned().unwrap_or_default()
+        };
+        for (resource, name) in [
+            ("CoreInfrastructureStack/LogDeliveryTopic", "KmsMasterKeyId"),
+            ("SQSStack/LogDeliveryQueue", "KmsMasterKeyId"),
+            ("SQSStack/LogDeliveryDLQ", "KmsMasterKeyId"),
+            ("LambdaStack/LogDistributorLogGroup", "KmsKeyId"),
+            ("ObservabilityStack/AlarmTopic", "KmsMasterKeyId"),
+        ] {
+            assert_eq!(property(resource, name), key, "{resource}");
+        }
+        let managed = |resource| property(resource, "SqsManagedSseEnabled");
+        let expected = if own_key { Value::Null } else { json!("true") };
+        assert_eq!(managed("SQSStack/LogDeliveryQueue"), expected);
+        assert_eq!(managed("SQSStack/LogDeliveryDLQ"), expected);
+        let bucket = property("CoreInfrastructureStack/CentralLoggingBucket", "BucketEncryption");
+        let rule = &bucket["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"];
+        assert_eq!(rule["SSEAlgorithm"], if own_key { "aws:kms" } else { "AES256" });
+        assert_eq!(rule["KMSMasterKeyID"], key);
+        let table = property("CoreInfrastructureStack/TenantConfigTable", "SSESpecification");
+        assert_eq!((&table["SSEEnabled"], &table["KMSMasterKeyId"]), (&json!(encryption), &key));
+        let has_key =
+            stack.resources.values().any(|resource| resource.kind.starts_with("AWS::KMS::"));
+        assert_eq!(has_key, own_key);
+    }
+}
+
+#[test]
+fn the_bucket_is_private_and_cleans_up_and_announces_what_collectors_write() {
+    for (prefix, rules) in [
+        ("", json!([{"Name": "suffix", "Value": ".gz"}])),
+        (
+            "logs/",
+            json!([{"Name": "prefix", "Value": "logs/"}, {"Name": "suffix", "Value": ".gz"}]),
+        ),
+    ] {
+        let stack = regional(&[("S3KeyPrefix", prefix), ("S3DeleteAfterDays", "3")]);
+        let bucket = &stack.resources["CoreInfrastructureStack/CentralLoggingBucket"].properties;
+        let block = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
+        assert!(block.len() == 4 && block.values().all(|value| value == "true"), "{block:?}");
+        assert_eq!(
+            bucket["OwnershipControls"]["Rules"],
+            json!([{"ObjectOwnership": "BucketOwnerEnforced"}])
+        );
+        let lifecycle = &bucket["LifecycleConfiguration"]["Rules"];
+        assert_eq!(lifecycle[0]["ExpirationInDays"], "3");
+        assert_eq!(
+            lifecycle[1]["AbortIncompleteMultipartUpload"],
+            json!({"DaysAfterInitiation": "1"})
+        );
+        let notification = &bucket["NotificationConfiguration"]["TopicConfigurations"][0];
+        assert_eq!(notification["Topic"], stack.outputs["LogDeliveryTopicArn"]);
+        assert_eq!(notification["Filter"]["S3Key"]["Rules"], rules);
+    }
+    let bucket = Template::of(TemplateId::Core);
+    assert_eq!(bucket.resource("CentralLoggingBucket")["DependsOn"], "LogDeliveryTopicPolicy");
+}
+
+#[test]
+fn access_logs_go_to_the_named_bucket_or_nowhere() {
+    let logging = |stack: Deployed| {
+        stack.resources["CoreInfrastructureStack/CentralLoggingBucket"]
+            .properties
+            .get("LoggingConfiguration")
+            .cloned()
+    };
+    assert_eq!(logging(regional(&[])), None);
+    let expected = json!({"DestinationBucketName": "access", "LogFilePrefix": "multi-tenant-logging-development/us-east-2/"});
+    assert_eq!(logging(regional(&[("AccessLogBucketName", "access")])), Some(expected));
+}
+
+#[test]
+fn the_tenant_table_has_the_composite_key_under_a_name_of_its_own() {
+    for (protection, expected) in [("false", "false"), ("true", "true")] {
+        let stack = regional(&[("EnableDeletionProtection", protection)]);
+        let table = &stack.resources["CoreInfrastructureStack/TenantConfigTable"].properties;
+        assert_eq!(table["DeletionProtectionEnabled"], expected);
+        assert_eq!(
+            table["KeySchema"],
+            json!([
+                {"AttributeName": "tenant_id", "KeyType": "HASH"}, {"AttributeName": "type", "KeyType": "RANGE"}
+            ])
+        );
+        // DynamoDB refuses attributes that no key uses, such as the one for the time to live.
+        let defined: Vec<Value> = list(&table["AttributeDefinitions"])
+            .iter()
+            .map(|entry| entry["AttributeName"].clone())
+            .collect();
+        assert_eq!(defined, ["tenant_id", "type"]);
+        assert!(table.get("GlobalSecondaryIndexes").is_none());
+        assert_eq!(
+            table["TimeToLiveSpecification"],
+            json!({"AttributeName": "ttl", "Enabled": "true"})
+        );
+        assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], "true");
+        // CloudFormation cannot replace the predecessor's table by one of the same name.
+        assert_ne!(table["TableName"], "multi-tenant-logging-development-tenant-configs");
+    }
+}
+
+#[test]
+fn the_function_gets_its_whole_environment_and_reports_single_failures() {
+    let stack = regional(&[("S3KeyPrefix", "logs/"), ("LambdaArchitecture", "arm64")]);
+    let function = &stack.resources["LambdaStack/LogDistributorFunction"].properties;
+    let output = |name: &str| stack.outputs[name].as_str();
+    assert_eq!(
+        function["Environment"]["Variables"],
+        json!({
+            "EXECUTION_MODE": "lambda",
+            "TENANT_CONFIG_TABLE": output("TenantConfigTableName"),
+            "SQS_QUEUE_URL": output("LogDeliveryQueueUrl"),
+            "SOURCE_BUCKET": output("CentralLoggingBucketName"),
+            "S3_KEY_PREFIX": "logs/",
+            "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN": output("CentralLogDistributionRoleArn"),
+            "MAX_BATCH_SIZE": "1000",
+            "RETRY_ATTEMPTS": "3",
+            "LOG_LEVEL": "INFO",
+        })
+    );
+    assert_eq!(function["PackageType"], "Image");
+    assert_eq!(function["Architectures"], json!(["arm64"]));
+    assert_eq!(
+        Template::of(TemplateId::Lambda).resource("LogDistributorFunction")["DependsOn"],
+        "LogDistributorLogGroup"
+    );
+    let mapping = &stack.resources["LambdaStack/LogDeliveryEventSourceMapping"].properties;
+    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(mapping["EventSourceArn"], output("LogDeliveryQueueArn"));
+}
+
+#[test]
+fn concurrency_is_limited_only_when_asked() {
+    let limits = |parameters: &[(&str, &str)]| {
+        let stack = regional(parameters);
+        let property =
+            |resource: &str, name: &str| stack.resources[resource].properties.get(name).cloned();
+        (
+            property("LambdaStack/LogDistributorFunction", "ReservedConcurrentExecutions"),
+            property("LambdaStack/LogDeliveryEventSourceMapping", "ScalingConfig"),
+        )
+    };
+    assert_eq!(limits(&[]), (None, None));
+    let limited = limits(&[("LambdaReservedConcurrency", "10"), ("LambdaMaximumConcurrency", "5")]);
+    assert_eq!(limited, (Some(json!("10")), Some(json!({"MaximumConcurrency": "5"}))));
+}
+
+#[test]
+fn the_alarms_watch_the_queues_the_function_and_the_processors_own_metrics() {
+    let watched = |stack: &Deployed| -> BTreeSet<(String, String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let topic = json!([stack.outputs["AlarmTopicArn"]]);
+        stack
+            .resources
+            .values()
+            .filter(|resource| resource.kind == "AWS::CloudWatch::Alarm")
+            .map(|alarm| {
+                let alarm = &alarm.properties;
+                assert_eq!((&alarm["AlarmActions"], &alarm["OKActions"]), (&topic, &topic));
+                assert_eq!(alarm["TreatMissingData"], "notBreaching");
+                (
+                    text(&alarm["Namespace"]),
+                    text(&alarm["MetricName"]),
+                    text(&alarm["Dimensions"][0]["Value"]),
+                )
+            })
+            .collect()
+    };
+    let prefix = "multi-tenant-logging-development";
+    let row = |namespace: &str, metric: &str, name: &str| {
+        (namespace.to_owned(), metric.to_owned(), format!("{prefix}-{name}"))
+    };
+    let queues = BTreeSet::from([
+        row("AWS/SQS", "ApproximateNumberOfMessagesVisible", "log-delivery-dlq"),
+        row("AWS/SQS", "ApproximateAgeOfOldestMessage", "log-delivery-queue"),
+    ]);
+    assert_eq!(watched(&regional(&[("IncludeLambdaStack", "false")])), queues);
+    let mut all = queues;
+    for metric in ["Errors", "Throttles", "Duration"] {
+        all.insert(row("AWS/Lambda", metric, "log-distributor"));
+    }
+    for metric in ["records_quarantined", "dlq_sent", "assume_role_denied"] {
+        all.insert(row("mtlog", metric, "log-distributor"));
+    }
+    assert_eq!(watched(&regional(&[])), all);
+}
+
+#[test]
+fn the_dashboard_is_json_about_this_region() {
+    for lambda in ["true", "false"] {
+        let stack = regional(&[("IncludeLambdaStack", lambda)]);
+        let body =
+            stack.resources["ObservabilityStack/PipelineDashboard"].properties["DashboardBody"]
+                .as_str()
+                .unwrap();
+        let dashboard: Value = serde_json::from_str(body).unwrap();
+        let widgets = list(&dashboard["widgets"]);
+        assert!(!widgets.is_empty());
+        for widget in widgets {
+            assert_eq!(widget["properties"]["region"], "us-east-2");
+            assert!(!list(&widget["properties"]["metrics"]).is_empty());
+        }
+    }
+}
+
+#[test]
+fn policies_fit_into_what_iam_stores() {
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, in characters without
+    // white space; the trust policy's is the default quota.
+    let project = "a2345678901234567890123456";
+    let names = [("ProjectName", project), ("Environment", "development")];
+    let world = World::new(Settings {
+        global: &[("ProjectName", project), ("EnableS3Delivery", "true")],
+        regional: &[&names[..], &[("EksOidcIssuer", "oidc.eks/id/1"), ("EksClusterName", "eks-1")]]
+            .concat(),
+        ..Settings::default()
+    });
+    let size = |value: &Value| match value {
+        Value::String(text) => text.chars().filter(|character| !character.is_whitespace()).count(),
+        other => other.to_string().len(),
+    };
+    for stack in [&world.global, &world.regional, &world.customer, &world.blue, &world.processor] {
+        for (name, resource) in &stack.resources {
+            let properties = &resource.properties;
+            match resource.kind.as_str() {
+                "AWS::IAM::Role" => {
+                    assert!(size(&properties["AssumeRolePolicyDocument"]) <= 2048, "{name}");
+                    let inline: usize = list(&properties["Policies"])
+                        .iter()
+                        .map(|policy| size(&policy["PolicyDocument"]))
+                        .sum();
+                    assert!(inline <= 10_240, "{name}: {inline}");
+                }
+                "AWS::IAM::ManagedPolicy" => {
+                    assert!(size(&properties["PolicyDocument"]) <= 6144, "{name}")
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn the_service_accounts_are_those_of_the_manifests() {
+    for (id, expected) in [
+        (TemplateId::ClusterVector, "vector-logs"),
+        (TemplateId::ClusterProcessor, "log-processor"),
+    ] {
+        let parameters = Template::of(id).section("Parameters");
+        assert_eq!(parameters["ServiceAccountName"]["Default"], expected);
+        assert_eq!(parameters["ServiceAccountNamespace"]["Default"], "logging");
+    }
+}
+
+#[test]
+fn a_template_with_a_key_that_is_a_function_or_occurs_twice_is_refused() {
+    for text in [
+        "Resources:\n  R:\n    Type: T\n    ? !Sub '${X}:aud'\n    : y\n",
+        "Resources:\n  R:\n    Type: T\n    Type: U\n",
+        "Resources:\n  - a\n  : !Ref B\n",
+    ] {
+        let parsed = std::panic::catch_unwind(|| Template::with_text(TemplateId::Global, text));
+        assert!(parsed.is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_hand_over_of_a_customer_is_json() {
+    let central = "arn:aws:iam::111111111111:role/ROSA-CentralLogDistributionRole-0123abcd";
+    let stack =
+        deploy(TemplateId::Customer, OHIO, &[("CentralLogDistributionRoleArn", central)]).unwrap();
+    let information: Value = serde_json::from_str(&stack.outputs["HandshakeInformation"]).unwrap();
+    assert_eq!(information["roleArn"], stack.outputs["CustomerLogDistributionRoleArn"]);
+    assert_eq!(information["region"], "us-east-2");
+}

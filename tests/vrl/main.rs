@@ -1,0 +1,5 @@
+//! Compiles the collector's programs and runs them over lines as containers write them.
+
+mod corpus;
+mod program;
+mod record;

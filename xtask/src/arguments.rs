@@ -1,0 +1,138 @@
+//! The command line of `cargo xtask`, parsed into a [`Task`]. Knows nothing of how a task runs.
+
+use anyhow::{Context, Result, bail};
+
+use crate::demo::DemoOptions;
+use crate::steps::{self, Step};
+
+/// How many records the demo moves unless told otherwise.
+const DEMO_RECORDS: u64 = 100_000;
+
+/// One thing to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Task {
+    Help,
+    /// Runs these steps in the order of the table; all of them when none is named.
+    Test(Vec<&'static Step>),
+    Demo(DemoOptions),
+    Memory,
+    /// Runs the emulator in the foreground, on this port or on a free one.
+    Emulator(Option<u16>),
+    Tidy,
+}
+
+/// Parses what stands after `cargo xtask`.
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
+    let mut arguments = arguments;
+    let task = arguments.next().unwrap_or_else(|| "help".to_owned());
+    match task.as_str() {
+        "help" | "--help" | "-h" => Ok(Task::Help),
+        "test" => parse_test(arguments),
+        "demo" => parse_demo(arguments),
+        "emulator" => parse_emulator(arguments),
+        "memory" => without_arguments(Task::Memory, arguments),
+        "tidy" => without_arguments(Task::Tidy, arguments),
+        other => bail!("there is no task `{other}`"),
+    }
+}
+
+/// Returns the help text.
+pub(crate) fn usage() -> String {
+    let steps = steps::ALL
+        .iter()
+        .map(|step| format!("      {:<10} {}", step.name, step.purpose))
+        .collect::<Vec<_>>()
+        .join("\n");
+    format!(
+        "usage: cargo xtask TASK
+
+  test [STEP...]                      Run everything that CI runs, or single steps:
+{steps}
+  demo [--records N] [--keep]         Run the whole pipeline against the emulator and compare what arrives
+                                      (N is {DEMO_RECORDS} unless given; --keep leaves the emulator up until Ctrl-C)
+  memory                              Check the peak memory of the processor on one large object
+  emulator [--port N]                 Run the emulator on loopback until Ctrl-C
+  tidy                                Check the rules that are particular to this repository"
+    )
+}
+
+fn without_arguments(task: Task, mut arguments: impl Iterator<Item = String>) -> Result<Task> {
+    match arguments.next() {
+        None => Ok(task),
+        Some(extra) => bail!("unexpected argument `{extra}`"),
+    }
+}
+
+fn parse_test(arguments: impl Iterator<Item = String>) -> Result<Task> {
+    let names = arguments
+        .map(|name| steps::named(&name).with_context(|| format!("there is no step `{name}`")));
+    Ok(Task::Test(names.collect::<Result<_>>()?))
+}
+
+fn parse_demo(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
+    let mut options = DemoOptions { records: DEMO_RECORDS, keep: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--records" => options.records = number(&argument, arguments.next())?,
+            "--keep" => options.keep = true,
+            other => bail!("unexpected argument `{other}`"),
+        }
+    }
+    if options.records == 0 {
+        bail!("`--records` needs a number above 0");
+    }
+    Ok(Task::Demo(options))
+}
+
+fn parse_emulator(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
+    let mut port = None;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--port" => port = Some(number(&argument, arguments.next())?),
+            other => bail!("unexpected argument `{other}`"),
+        }
+    }
+    Ok(Task::Emulator(port))
+}
+
+fn number<N: std::str::FromStr>(flag: &str, value: Option<String>) -> Result<N> {
+    let value = value.with_context(|| format!("`{flag}` needs a number"))?;
+    value.parse().ok().with_context(|| format!("`{flag}` needs a number, not `{value}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: Result<Task, &str>) {
+        let parsed =
+            parse(line.split_whitespace().map(str::to_owned)).map_err(|error| error.to_string());
+        assert_eq!(parsed, expected.map_err(str::to_owned), "{line}");
+    }
+
+    #[test]
+    fn a_command_line_becomes_a_task() {
+        check("", Ok(Task::Help));
+        check("tidy", Ok(Task::Tidy));
+        check("test", Ok(Task::Test(vec![])));
+        check(
+            "test tidy fmt",
+            Ok(Task::Test(vec![steps::named("tidy").unwrap(), steps::named("fmt").unwrap()])),
+        );
+        check("demo", Ok(Task::Demo(DemoOptions { records: DEMO_RECORDS, keep: false })));
+        check("demo --records 5 --keep", Ok(Task::Demo(DemoOptions { records: 5, keep: true })));
+        check("emulator", Ok(Task::Emulator(None)));
+        check("emulator --port 4566", Ok(Task::Emulator(Some(4566))));
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_named() {
+        check("tset", Err("there is no task `tset`"));
+        check("tidy now", Err("unexpected argument `now`"));
+        check("test clipy", Err("there is no step `clipy`"));
+        check("demo --records", Err("`--records` needs a number"));
+        check("demo --records many", Err("`--records` needs a number, not `many`"));
+        check("demo --records 0", Err("`--records` needs a number above 0"));
+        check("emulator --port 70000", Err("`--port` needs a number, not `70000`"));
+    }
+}

@@ -1,0 +1,74 @@
+//! The `mtlog` binary, built once and run under guard in a clean environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::command;
+use crate::guarded::{self, Finished, Guarded};
+use crate::python::{self, Environment};
+use crate::repository::Repository;
+use crate::scratch::Scratch;
+
+/// The time that any one command may take. Far above what it needs, far below CI's limit.
+const LIMIT: Duration = Duration::from_mins(15);
+
+/// The binary and where it runs.
+#[derive(Debug)]
+pub(crate) struct Mtlog<'a> {
+    repository: &'a Repository,
+    scratch: &'a Scratch,
+    program: PathBuf,
+    python: PathBuf,
+}
+
+impl<'a> Mtlog<'a> {
+    /// Builds the binary. Commands will run in the scratch directory.
+    pub(crate) fn build(repository: &'a Repository, scratch: &'a Scratch) -> Result<Self> {
+        let python = python::ensure(repository, Environment::Emulator)?.interpreter();
+        // The same features as in the tests' build, so that nothing is compiled twice.
+        command::run(repository.cargo().args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-features",
+            "--bin",
+            "mtlog",
+        ]))
+        .context("failed to build mtlog")?;
+        let program = repository
+            .target()
+            .join("debug")
+            .join(format!("mtlog{}", std::env::consts::EXE_SUFFIX));
+        Ok(Self { repository, scratch, program, python })
+    }
+
+    /// Runs one command with nothing in its environment but the given variables.
+    ///
+    /// `name` is for files and messages. The home directory and the current directory are the
+    /// scratch directory, so no profile and no `.env` of the person who runs this is read.
+    pub(crate) fn run(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Result<Finished> {
+        let mut environment = variables.to_vec();
+        environment.push(("HOME".to_owned(), self.scratch.path().display().to_string()));
+        environment.push(("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()));
+        guarded::run(
+            self.repository,
+            &Guarded {
+                python: &self.python,
+                name,
+                program: &self.program,
+                arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+                environment,
+                directory: self.scratch.path(),
+                limit: LIMIT,
+            },
+        )
+    }
+}

@@ -1,0 +1,170 @@
+//! The steps of `cargo xtask test`: one table, run in its order.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::demo::{self, DemoOptions};
+use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
+use crate::python::{self, Environment};
+use crate::repository::Repository;
+use crate::scratch::Scratch;
+use crate::{command, k8s, memory, tidy};
+
+/// How many records the demo moves as a step of the tests.
+const DEMO_RECORDS: u64 = 100_000;
+
+/// One check with a name of its own.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// What it checks, for the help text.
+    pub(crate) purpose: &'static str,
+    run: fn(&Repository) -> Result<()>,
+}
+
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// Every step, the quick ones first.
+pub(crate) static ALL: &[Step] = &[
+    Step { name: "fmt", purpose: "the sources are formatted", run: format },
+    Step {
+        name: "tidy",
+        purpose: "the rules that are particular to this repository",
+        run: tidy::run,
+    },
+    Step { name: "clippy", purpose: "no lint fires", run: clippy },
+    Step { name: "tests", purpose: "the Rust tests pass", run: tests },
+    Step { name: "doc", purpose: "the documentation builds without a warning", run: documentation },
+    Step {
+        name: "templates",
+        purpose: "the CloudFormation templates are valid and deploy",
+        run: templates,
+    },
+    Step { name: "k8s", purpose: "the manifests build and are valid", run: k8s::run },
+    Step {
+        name: "memory",
+        purpose: "the processor stays within its memory on one large object",
+        run: memory::run,
+    },
+    Step { name: "demo", purpose: "the whole pipeline delivers every record exactly", run: demo },
+];
+
+/// Returns the step with this name.
+pub(crate) fn named(name: &str) -> Option<&'static Step> {
+    ALL.iter().find(|step| step.name == name)
+}
+
+/// Runs the given steps, or all of them, up to the first that fails.
+///
+/// The last line counts the steps in the form that CI reads.
+pub(crate) fn run(repository: &Repository, chosen: &[&'static Step]) -> Result<ExitCode> {
+    let steps: Vec<&Step> = if chosen.is_empty() { ALL.iter().collect() } else { chosen.to_vec() };
+    let mut times = Vec::new();
+    let mut failed = 0;
+    for step in &steps {
+        say(&format!("\n==> {}: {}", step.name, step.purpose))?;
+        let start = Instant::now();
+        let outcome = (step.run)(repository);
+        let seconds = start.elapsed().as_secs_f64();
+        times.push((step.name, seconds));
+        if let Err(error) = outcome {
+            say(&format!("\n==> {} failed after {seconds:.1} s: {error:#}", step.name))?;
+            say(&format!("    to run this step alone: cargo xtask test {}", step.name))?;
+            failed = 1;
+            break;
+        }
+    }
+
+    say("")?;
+    for (name, seconds) in &times {
+        say(&format!("{name:<12} {seconds:>8.1} s"))?;
+    }
+    let skipped = steps.len() - times.len();
+    let closing = format!("{} passed, {failed} failed", times.len() - failed);
+    say(&if skipped > 0 { format!("{closing}, {skipped} skipped") } else { closing })?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints a line before the next program prints its own.
+fn say(line: &str) -> Result<()> {
+    println!("{line}");
+    std::io::stdout().flush().context("failed to write to standard output")
+}
+
+fn format(repository: &Repository) -> Result<()> {
+    command::run(repository.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(repository: &Repository) -> Result<()> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ];
+    command::run(repository.cargo().args(arguments))
+}
+
+/// Runs the tests with cargo-nextest, which runs them in parallel across crates and gives each a
+/// process of its own. Without it, plain `cargo test` runs the same tests.
+fn tests(repository: &Repository) -> Result<()> {
+    let selection = ["--workspace", "--all-features", "--locked"];
+    if command::works(repository.cargo().args(["nextest", "--version"])) {
+        command::run(repository.cargo().args(["nextest", "run"]).args(selection))?;
+        command::run(repository.cargo().args(["test", "--doc", "--quiet"]).args(selection))
+    } else {
+        say("note: cargo-nextest is not installed; `cargo test` runs the same tests")?;
+        command::run(repository.cargo().args(["test", "--quiet"]).args(selection))
+    }
+}
+
+fn documentation(repository: &Repository) -> Result<()> {
+    let arguments = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--all-features",
+        "--document-private-items",
+        "--locked",
+    ];
+    command::run(repository.cargo().args(arguments).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// Lints the templates, then deploys them to the emulator.
+fn templates(repository: &Repository) -> Result<()> {
+    let lint = python::ensure(repository, Environment::Lint)?;
+    let checkov = python::ensure(repository, Environment::Checkov)?;
+    let path = std::env::join_paths(
+        [lint.programs.clone(), checkov.programs]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    )?;
+    command::run(
+        repository.command(lint.interpreter()).arg("xtask/templates_check.py").env("PATH", path),
+    )?;
+
+    let python = python::ensure(repository, Environment::Emulator)?;
+    let scratch = Scratch::new(repository, "templates")?;
+    let emulator = Emulator::start(repository, scratch.path())?;
+    command::run(
+        repository
+            .command(python.interpreter())
+            .arg("xtask/templates_emulator.py")
+            .envs(emulator.variables(CENTRAL_ACCOUNT)),
+    )
+}
+
+fn demo(repository: &Repository) -> Result<()> {
+    demo::run(repository, &DemoOptions { records: DEMO_RECORDS, keep: false })
+}
