@@ -118,12 +118,20 @@ impl ConsentArgs {
 pub enum Command {
     /// Create or update stacks
     Deploy(Box<commands::deploy::DeployArgs>),
+    /// Show every stack of the pipeline in the region
+    Status(commands::status::StatusArgs),
+    /// Print what stacks tell: names, ARNs and URLs
+    Outputs(commands::outputs::OutputsArgs),
+    /// Show what happened to a stack and to those nested in it
+    Events(commands::events::EventsArgs),
     /// Show settings and where they come from
     Config(commands::config::ConfigArgs),
     /// Write realistic pod logs to standard output, a directory or the bucket
     Generate(Box<commands::generate::GenerateArgs>),
     /// Build and push the engine's image
     Image(commands::image::ImageArgs),
+    /// Run the engine: deliver log objects to their tenants
+    Process(Box<commands::process::ProcessArgs>),
     /// Keep tenants: who gets which logs, and where
     Tenant(commands::tenant::TenantArgs),
 }

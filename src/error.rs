@@ -64,6 +64,11 @@ impl CliError {
         Self { status, error: error.into(), hints: Vec::new(), next: Vec::new() }
     }
 
+    /// Makes a failure of `what`, which happened because of `cause`.
+    pub fn because(status: ExitStatus, what: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(status, Context { what: what.into(), source: cause.into() })
+    }
+
     /// Adds advice, a sentence without its full stop.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

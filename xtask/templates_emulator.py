@@ -1,10 +1,10 @@
 """Deploys the CloudFormation templates on the emulator: create, update, look, delete.
 
-Usage: python templates_emulator.py ENDPOINT_URL [TEMPLATES_DIRECTORY]
+Usage: AWS_ENDPOINT_URL=http://127.0.0.1:PORT python templates_emulator.py [TEMPLATES_DIRECTORY]
 
-Each template on its own is created, updated and deleted; main.yaml with its children is created and
-deleted in every combination of its switches, and log objects are sent through bucket, topic and
-queue. The update of a nested stack is left out, because the emulator cannot do it for children that
+Each template on its own is created, updated and deleted, and created and deleted in every combination
+of its optional parameters; main.yaml with its children is created and deleted in every combination of
+its switches, and log objects are sent through bucket, topic and queue. The update of a nested stack is left out, because the emulator cannot do it for children that
 use GetAtt. The emulator's state must be empty at the start and is empty again at the end.
 
 Prints one line for each step. Exits 0 when all is well, 1 at the first surprise.
@@ -13,6 +13,7 @@ Prints one line for each step. Exits 0 when all is well, 1 at the first surprise
 import hashlib
 import itertools
 import json
+import os
 import pathlib
 import sys
 import time
@@ -51,8 +52,16 @@ class Account:
     def __init__(self, endpoint_url, number):
         self.endpoint_url = endpoint_url
         self.number = number
+        self.clients = {}
+        self.deleted_keys = set()
 
     def client(self, service):
+        # Making a client takes longer than most of the calls here.
+        if service not in self.clients:
+            self.clients[service] = self._new_client(service)
+        return self.clients[service]
+
+    def _new_client(self, service):
         return boto3.client(
             service,
             endpoint_url=self.endpoint_url,
@@ -137,7 +146,7 @@ class Stack:
             if not status.endswith("IN_PROGRESS"):
                 break
             expect(time.monotonic() < deadline, f"{self.name} is still {status}")
-            time.sleep(0.05)
+            time.sleep(0.02)
         if status != expected:
             raise Surprise(f"{self.name} is {status}, not {expected}: {self._reasons(stack)}")
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
@@ -151,7 +160,7 @@ class Stack:
         )
 
 
-def remove_retained(account):
+def remove_retained(account, spared=()):
     """Deletes what the templates keep when their stack goes, and says what that was."""
     removed = []
     s3 = account.client("s3")
@@ -170,12 +179,17 @@ def remove_retained(account):
         removed.append("table")
     sqs = account.client("sqs")
     for url in sqs.list_queues().get("QueueUrls", []):
+        if url.rsplit("/", 1)[1] in spared:
+            continue
         sqs.delete_queue(QueueUrl=url)
         removed.append("queue")
     kms = account.client("kms")
-    for key in kms.list_keys()["Keys"]:
-        metadata = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-        if metadata["KeyState"] == "Enabled":
+    # A key only waits for its deletion, so those of earlier stacks are still listed.
+    for key in kms.list_keys(Limit=1000)["Keys"]:
+        if key["KeyId"] in account.deleted_keys:
+            continue
+        account.deleted_keys.add(key["KeyId"])
+        if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "Enabled":
             kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=7)
             removed.append("key")
     return sorted(removed)
@@ -369,11 +383,131 @@ def check_single_templates(central, customer, templates):
     print(f"deleted {len(stacks)} stacks; kept were: {', '.join(kept)}")
 
 
-def receive(sqs, url):
-    """Returns the keys of the objects that the waiting messages announce."""
+def combinations(options):
+    """Returns every choice among the options, each a dict, taken or not."""
+    for taken in itertools.product([False, True], repeat=len(options)):
+        chosen = {}
+        for option in itertools.compress(options, taken):
+            chosen |= option
+        yield chosen
+
+
+def check_combinations(central, templates):
+    """Creates and deletes each template in every combination of its optional parameters."""
+    local = f"{REGION}:{CENTRAL_ACCOUNT}"
+    central_role = {
+        "CentralLogDistributionRoleArn": f"arn:aws:iam::{CENTRAL_ACCOUNT}:role/"
+        "ROSA-CentralLogDistributionRole-0123abcd"
+    }
+    operators = {"OperatorRoleArns": f"arn:aws:iam::{CENTRAL_ACCOUNT}:role/Operators"}
+    key = {"KMSKeyArn": f"arn:aws:kms:{local}:key/{'0' * 8}-0000-0000-0000-{'0' * 12}"}
+    policy = f"arn:aws:iam::{CENTRAL_ACCOUNT}:policy/writers"
+    cluster = {"ClusterName": "blue", "OIDCProviderURL": ISSUER}
+    topic = central.client("sns").create_topic(Name="topic")["TopicArn"]
+    queues = central.client("sqs")
+    feeding_queue = queues.create_queue(QueueName="feeding-queue")["QueueUrl"]
+    bucket = "arn:aws:s3:::some-bucket"
+    table = {"TenantConfigTableArn": f"arn:aws:dynamodb:{local}:table/tenants"}
+    rows = [
+        (
+            "global/central-log-distribution-role.yaml",
+            {},
+            [
+                {"RandomSuffix": "0123abcd"},
+                operators,
+                {"AllowSameAccountDelivery": "true"},
+                {"EnableS3Delivery": "true"},
+            ],
+        ),
+        (
+            "customer/customer-log-distribution-role.yaml",
+            central_role,
+            [
+                {"ExternalId": "f3a1-own"},
+                {"RolePath": "/org/logs/"},
+                {"PermissionsBoundaryArn": policy},
+            ],
+        ),
+        (
+            "regional/core-infrastructure.yaml",
+            central_role,
+            [
+                {"EnableS3Encryption": "false"},
+                {"EnableDeletionProtection": "true"},
+                {"EksOidcIssuer": ISSUER, "EksClusterName": "eks-1"},
+                {"S3KeyPrefix": "logs/"},
+                {"AccessLogBucketName": "access-logs"},
+                {"RandomSuffix": "0123abcd"},
+                operators,
+            ],
+        ),
+        ("regional/sqs-stack.yaml", {"LogDeliveryTopicArn": topic}, [key]),
+        (
+            "regional/lambda-stack.yaml",
+            {
+                **central_role,
+                **table,
+                "TenantConfigTableName": "tenants",
+                "CentralLoggingBucketArn": bucket,
+                "SQSQueueArn": f"arn:aws:sqs:{local}:feeding-queue",
+                "SQSQueueUrl": feeding_queue,
+                "SQSDLQArn": f"arn:aws:sqs:{local}:dead-letters",
+                "ECRImageUri": IMAGE,
+            },
+            [
+                key,
+                {"Architecture": "arm64"},
+                {"ReservedConcurrency": "10"},
+                {"MaximumConcurrency": "5"},
+                {"S3KeyPrefix": "logs/"},
+            ],
+        ),
+        (
+            "regional/observability-stack.yaml",
+            {"LogDeliveryQueueName": "feeding-queue", "LogDeliveryDLQName": "dead-letters"},
+            [key, {"LogDistributorFunctionName": "f"}, {"AlarmEmail": "oncall@example.com"}],
+        ),
+        (
+            "cluster/cluster-vector-role.yaml",
+            {**cluster, "VectorAssumeRolePolicyArn": policy, "CentralS3WriterPolicyArn": policy},
+            [{"OIDCAudience": "sts.amazonaws.com"}],
+        ),
+        (
+            "cluster/cluster-processor-role.yaml",
+            {
+                **cluster,
+                **central_role,
+                **table,
+                "CentralLoggingBucketArn": bucket,
+                "LogDeliveryQueueArn": f"arn:aws:sqs:{local}:feeding-queue",
+                "LogDeliveryDLQArn": f"arn:aws:sqs:{local}:dead-letters",
+            },
+            [key, {"OIDCAudience": "sts.amazonaws.com"}, {"S3KeyPrefix": "logs/"}],
+        ),
+    ]
+    count = 0
+    for path, required, options in rows:
+        for chosen in combinations(options):
+            stack = Stack(central, "combination", templates.text(path))
+            outputs = stack.create({**required, **chosen})
+            empty = [name for name, value in outputs.items() if not value]
+            expect(not empty, f"{path} has empty outputs {empty} with {chosen}")
+            stack.delete()
+            if path.startswith("regional/core") or path.startswith("regional/sqs"):
+                remove_retained(central, ("feeding-queue",))
+            count += 1
+    queues.delete_queue(QueueUrl=feeding_queue)
+    central.client("sns").delete_topic(TopicArn=topic)
+    expect_nothing_left(central)
+    print(f"created and deleted {len(rows)} templates in {count} combinations of their parameters")
+
+
+def receive(sqs, url, last):
+    """Returns the keys of the objects that are announced up to the last one, and what is left then."""
     keys = []
     while True:
-        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        wait = 0 if last in keys else 20
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
         if not answer.get("Messages"):
             return keys
         for message in answer["Messages"]:
@@ -387,12 +521,12 @@ def check_flow(central, outputs, prefix):
     s3, sqs = central.client("s3"), central.client("sqs")
     bucket = outputs["CentralLoggingBucketName"]
     wanted = f"{prefix}blue/ns/app/pod/20260101-1.json.gz"
-    keys = [wanted, f"{prefix}blue/ns/app/pod/notes.txt", "cloudformation/templates/x.yaml"]
+    unwanted = [f"{prefix}blue/ns/app/pod/notes.txt", "cloudformation/templates/x.yaml"]
     if prefix:
-        keys.append("elsewhere/ns/app/pod/20260101-1.json.gz")
-    for key in keys:
+        unwanted.append("elsewhere/ns/app/pod/20260101-1.json.gz")
+    for key in [*unwanted, wanted]:
         s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-    found = receive(sqs, outputs["LogDeliveryQueueUrl"])
+    found = receive(sqs, outputs["LogDeliveryQueueUrl"], wanted)
     expect(found == [wanted], f"announced were {found}, not {[wanted]}")
 
 
@@ -494,16 +628,21 @@ def main(endpoint_url, directory):
     customer = Account(endpoint_url, CUSTOMER_ACCOUNT)
     templates = Templates(directory)
     check_single_templates(central, customer, templates)
+    check_combinations(central, templates)
     urls = templates.upload_children(central)
     check_nested(central, templates, urls)
     check_refusals(central, templates, urls)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    # Without an emulator this would act on real accounts.
+    if len(sys.argv) > 2 or not os.environ.get("AWS_ENDPOINT_URL"):
         sys.exit(__doc__)
     default_directory = pathlib.Path(__file__).resolve().parent.parent / "templates"
     try:
-        main(sys.argv[1], pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else default_directory)
+        main(
+            os.environ["AWS_ENDPOINT_URL"],
+            pathlib.Path(sys.argv[1]) if len(sys.argv) == 2 else default_directory,
+        )
     except Surprise as surprise:
         sys.exit(f"failed: {surprise}")

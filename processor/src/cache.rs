@@ -108,7 +108,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
                 Ok(loaded) => Ok((keep(&slot, loaded), Answer::Miss)),
                 Err(_) => {
                     if let Some(current) = &mut slot.state().current {
-                        current.renew_ms = now() + RENEWAL_PAUSE_MS;
+                        current.renew_ms = (now() + RENEWAL_PAUSE_MS).min(current.expires_ms);
                     }
                     Ok((value, Answer::Hit))
                 }

@@ -144,6 +144,12 @@ pub struct AccessKeys {
     pub session_token: Option<String>,
 }
 
+impl fmt::Debug for AccessKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKeys(***)")
+    }
+}
+
 /// How to reach AWS.
 #[derive(Debug, Clone, Default)]
 pub struct AwsSettings {

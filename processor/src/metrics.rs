@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{Mutex, PoisonError},
 };
 
@@ -98,15 +97,14 @@ impl Meter {
         let mut text = String::new();
         for metric in Metric::ALL {
             let name = metric.name();
-            // Writing to a string cannot fail.
-            drop(write!(text, "# HELP mtlog_{name} {}\n# TYPE mtlog_{name} {}\n", metric.help(), metric.kind()));
+            text += &format!("# HELP mtlog_{name} {}\n# TYPE mtlog_{name} {}\n", metric.help(), metric.kind());
             if metric.label().is_empty() {
                 let value = counts.get(&(*metric, "")).copied().unwrap_or_default();
-                drop(writeln!(text, "mtlog_{name} {value}"));
+                text += &format!("mtlog_{name} {value}\n");
                 continue;
             }
             for ((_, label), value) in counts.range((*metric, "")..).take_while(|((found, _), _)| found == metric) {
-                drop(writeln!(text, "mtlog_{name}{{{}=\"{label}\"}} {value}", metric.label()));
+                text += &format!("mtlog_{name}{{{}=\"{label}\"}} {value}\n", metric.label());
             }
         }
         text

@@ -64,7 +64,8 @@ pub fn run(context: &Context<'_>, args: &ConfigArgs) -> Result<ExitStatus, CliEr
 }
 
 fn show(context: &Context<'_>) -> Result<(), CliError> {
-    let settings = vars::ALL.iter().map(|variable| row(context, variable)).collect();
+    let mut settings: Vec<Row> = vars::ALL.iter().map(|variable| row(context, variable)).collect();
+    settings.extend(vars::engine_variables().map(|variable| engine_row(context, variable)));
     for name in unknown_names(context) {
         context.ui.warning(&format!("{} sets {name}, which mtlog does not read.", context.layers.dotenv().path().display()));
     }
@@ -82,6 +83,23 @@ fn row(context: &Context<'_>, variable: &'static Variable) -> Row {
     Row { name: variable.name, flag: variable.flag, value, source, meaning: variable.meaning }
 }
 
+/// A variable that only the engine reads.
+fn engine_row(context: &Context<'_>, variable: &'static mtlog_processor::config::Variable) -> Row {
+    let environment = context.layers.environment().get(variable.name);
+    let file = context.layers.dotenv().get(variable.name);
+    let (value, source) = match (environment, file) {
+        (Some(value), _) => (Some(value), Source::Environment(variable.name).to_string()),
+        (None, Some((value, line))) => {
+            let path = context.layers.dotenv().path().to_path_buf();
+            (Some(value), Source::DotEnv { path, line, name: variable.name }.to_string())
+        }
+        (None, None) if variable.default.is_empty() => (None, "not set".to_owned()),
+        (None, None) => (Some(variable.default), Source::Default.to_string()),
+    };
+    let value = value.map(|value| if variable.secret { "***".to_owned() } else { value.to_owned() });
+    Row { name: variable.name, flag: None, value, source, meaning: variable.meaning }
+}
+
 /// Names in `.env` that nothing reads: most likely misspelt.
 fn unknown_names<'a>(context: &'a Context<'_>) -> Vec<&'a str> {
     context
@@ -89,5 +107,6 @@ fn unknown_names<'a>(context: &'a Context<'_>) -> Vec<&'a str> {
         .dotenv()
         .names()
         .filter(|name| !vars::ALL.iter().any(|variable| variable.names().any(|known| known == *name)))
+        .filter(|name| !vars::engine_variables().any(|variable| variable.name == *name))
         .collect()
 }

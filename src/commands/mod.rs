@@ -2,9 +2,14 @@
 
 pub mod config;
 pub mod deploy;
+pub mod events;
 pub mod generate;
 pub mod identity;
 pub mod image;
+pub mod outputs;
+pub mod process;
+pub mod status;
+pub mod target;
 pub mod tenant;
 
 use std::future::Future;
@@ -13,7 +18,7 @@ use crate::{
     cli::{Cli, Command},
     config::{
         environment::{self, Environment},
-        layers::{InvalidSettings, Layers},
+        layers::{InvalidSettings, Layers, Problem, Source},
     },
     error::{CliError, ExitStatus},
     ui::Ui,
@@ -35,9 +40,13 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
     let context = Context { ui, layers: Layers::new(environment, dotenv) };
     match cli.command {
         Command::Deploy(args) => block_on(deploy::run(&context, &args)),
+        Command::Status(args) => block_on(status::run(&context, &args)),
+        Command::Outputs(args) => block_on(outputs::run(&context, &args)),
+        Command::Events(args) => block_on(events::run(&context, &args)),
         Command::Config(args) => config::run(&context, &args),
         Command::Generate(args) => block_on(generate::run(&context, *args)),
         Command::Image(args) => block_on(image::run(&context, args)),
+        Command::Process(args) => process::run(&context, *args),
         Command::Tenant(args) => block_on(tenant::run(&context, args)),
     }
 }
@@ -53,6 +62,13 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T,
 
 impl From<InvalidSettings> for CliError {
     fn from(error: InvalidSettings) -> Self {
-        Self::new(ExitStatus::Usage, error).next("mtlog config show")
+        // Only what was typed just now is a matter of usage.
+        let typed = |problem: &Problem| match problem {
+            Problem::Invalid { source, .. } => matches!(source, Source::Flag(_) | Source::Argument(_)),
+            Problem::Missing { .. } | Problem::Contradiction(_) => true,
+        };
+        let status =
+            if error.problems.iter().any(typed) { ExitStatus::Usage } else { ExitStatus::Preflight };
+        Self::new(status, error).next("mtlog config show")
     }
 }

@@ -32,7 +32,7 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Connection, Self::Deployment, Self::Cluster, Self::Engine, Self::Display];
+    const ALL: [Self; 5] = [Self::Connection, Self::Deployment, Self::Cluster, Self::Display, Self::Engine];
 
     const fn title(self) -> &'static str {
         match self {
@@ -174,6 +174,10 @@ table! {
     /// The queue.
     QUEUE_URL = variable(Processing, Engine, "SQS_QUEUE_URL", None,
         "the queue of log objects", "https://sqs.us-east-2.amazonaws.com/111122223333/name");
+    /// The bucket.
+    SOURCE_BUCKET = variable(Processing, Engine, "SOURCE_BUCKET", None,
+        "the bucket of log objects; taken from the regional stack when absent",
+        "multi-tenant-logging-production-central-0123abcd");
     /// The mode.
     EXECUTION_MODE = variable(Processing, Engine, "EXECUTION_MODE", None,
         "sqs, manual, scan or lambda", "sqs");
@@ -212,7 +216,22 @@ pub fn env_sample() -> String {
             let _ = writeln!(text, "#{}={}", variable.name, variable.example);
         }
     }
+    // The rest is the engine's own; it knows the meanings.
+    for variable in engine_variables() {
+        let _ = write!(text, "\n# {}.\n", capitalised(variable.meaning));
+        if !variable.default.is_empty() {
+            let _ = writeln!(text, "# Default: {}", variable.default);
+        }
+        let _ = writeln!(text, "#{}={}", variable.name, variable.default);
+    }
     text
+}
+
+/// Returns the engine's variables that are not in [`ALL`].
+pub fn engine_variables() -> impl Iterator<Item = &'static mtlog_processor::config::Variable> {
+    mtlog_processor::config::VARIABLES.iter().filter(|theirs| {
+        !ALL.iter().any(|ours| ours.names().any(|name| name == theirs.name))
+    })
 }
 
 fn capitalised(text: &str) -> String {
@@ -243,7 +262,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')))
             .map(str::to_owned)
             .collect();
-        assert_eq!(lines.len(), ALL.len());
+        assert_eq!(lines.len(), ALL.len() + engine_variables().count());
         let file = DotEnv::parse(Path::new(".env"), &lines.join("\n")).expect("a sample that can be read");
         for variable in ALL {
             assert_eq!(file.get(variable.name).map(|(value, _)| value), Some(variable.example), "{}", variable.name);

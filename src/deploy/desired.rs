@@ -120,9 +120,9 @@ pub fn desired(
         Target::Global => {}
         Target::Regional => {
             draft.central_role(upstream.global);
-            draft.parts();
+            let parts = draft.parts();
             draft.image(&place.region);
-            bucket = Some(draft.templates(place));
+            bucket = Some(draft.templates(place, &parts));
         }
         Target::Customer => {
             draft.central_role(upstream.global);
@@ -243,8 +243,9 @@ impl Draft<'_> {
         }
     }
 
-    /// Decides which optional parts there are. A part that exists never goes away because a flag was left out.
-    fn parts(&mut self) {
+    /// Decides which parts there are, and returns their templates. A part that exists never goes away because a flag
+    /// was left out.
+    fn parts(&mut self) -> Vec<TemplateId> {
         let settings = self.settings;
         let stays = |draft: &Self, part: Part, name: &str| match part {
             Part::Included => true,
@@ -268,10 +269,16 @@ impl Draft<'_> {
             ));
         }
         let queue = settings.sqs != Part::Removed && (stays(self, settings.sqs, "IncludeSQSStack") || needed);
-        for (name, value) in
-            [("IncludeSQSStack", queue), ("IncludeLambdaStack", lambda), ("IncludeObservabilityStack", alarms)]
-        {
-            self.set(name, if value { "true" } else { "false" });
+        let mut parts = vec![TemplateId::Core];
+        for (name, wanted, template) in [
+            ("IncludeSQSStack", queue, TemplateId::Sqs),
+            ("IncludeLambdaStack", lambda, TemplateId::Lambda),
+            ("IncludeObservabilityStack", alarms, TemplateId::Observability),
+        ] {
+            self.set(name, if wanted { "true" } else { "false" });
+            if wanted {
+                parts.push(template);
+            }
         }
         if lambda && settings.image.is_none() && self.existing("ECRImageUri").is_none() {
             self.problems.push(
@@ -280,6 +287,7 @@ impl Draft<'_> {
                     .to_owned(),
             );
         }
+        parts
     }
 
     fn image(&mut self, region: &Region) {
@@ -295,7 +303,9 @@ impl Draft<'_> {
     }
 
     /// Points the parameters at the uploaded children and returns the bucket that they are uploaded to.
-    fn templates(&mut self, place: &Place) -> BucketName {
+    ///
+    /// The URL of a part that is not there stays as it is: a change of it would look like an update.
+    fn templates(&mut self, place: &Place, parts: &[TemplateId]) -> BucketName {
         const BUCKET: &str = "TemplateBucket";
         let existing: Option<BucketName> = self.existing(BUCKET).and_then(|name| name.parse().ok());
         let given = self.settings.bucket.as_ref().map(|setting| setting.value.clone());
@@ -303,6 +313,9 @@ impl Draft<'_> {
         let bucket = given.or(existing).unwrap_or_else(|| default_bucket(&usual()));
         self.set(BUCKET, bucket.as_str());
         for child in TemplateId::Regional.children() {
+            if !parts.contains(&child.template) && self.existing(child.url_parameter).is_some() {
+                continue;
+            }
             let url = template_url(&place.region, &bucket, &child.template.object_key());
             self.set(child.url_parameter, &url);
         }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     config::environment::Environment,
-    error::CliError,
+    error::{CliError, ExitStatus},
     ui::{style::Palette, table::Table},
 };
 
@@ -111,16 +111,21 @@ impl Ui {
     /// Prints a command's result.
     pub fn emit(&self, report: &impl Report) -> Result<(), CliError> {
         match self.output {
-            OutputFormat::Json => {
-                let mut value = serde_json::to_value(report)
-                    .map_err(|error| CliError::new(crate::error::ExitStatus::Unexpected, error))?;
-                if let Some(object) = value.as_object_mut() {
-                    object.insert("schema".to_owned(), serde_json::Value::from(1));
-                }
-                self.data(&format!("{value:#}\n"));
+            OutputFormat::Json => self.emit_json(report),
+            OutputFormat::Table => {
+                self.data(&report.text(self.data_palette));
+                Ok(())
             }
-            OutputFormat::Table => self.data(&report.text(self.data_palette)),
         }
+    }
+
+    /// Prints a command's result as JSON, whatever `--output` says.
+    pub fn emit_json(&self, report: &impl Serialize) -> Result<(), CliError> {
+        let mut value = serde_json::to_value(report).map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
+        if let Some(object) = value.as_object_mut() {
+            object.insert("schema".to_owned(), serde_json::Value::from(1));
+        }
+        self.data(&format!("{value:#}\n"));
         Ok(())
     }
 

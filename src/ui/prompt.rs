@@ -22,11 +22,13 @@ pub struct Consent(());
 
 impl Ui {
     /// Refuses what would need a question later when no question can be asked: before anything is changed.
-    /// `name` is what must be typed, where a plain yes does not do.
-    pub fn could_agree(&self, name: Option<&str>, answers: &Answers) -> Result<(), CliError> {
+    /// `name` is what must be typed and why, where a plain yes does not do.
+    pub fn could_agree(&self, name: Option<(&str, &str)>, answers: &Answers) -> Result<(), CliError> {
         let can_ask = self.can_ask() && !answers.no_input;
         match name {
-            Some(name) if answers.confirm.is_none() && !can_ask => Err(cannot_ask(&format!("--confirm {name}"))),
+            Some((name, warning)) if answers.confirm.is_none() && !can_ask => {
+                Err(cannot_ask(&format!("--confirm {name}")).hint(warning.to_owned()))
+            }
             None if !answers.yes && !can_ask => Err(cannot_ask("--yes")),
             Some(_) | None => Ok(()),
         }

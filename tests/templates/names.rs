@@ -11,7 +11,7 @@ use super::{
     world::{IMAGE, ISSUER},
 };
 
-/// Every region name of every partition, as botocore's endpoint data lists them in 2026, and the
+/// Every region name of every partition, as cfn-lint lists them in 2026, and the
 /// longest of them once more under another name in case AWS adds one of that length.
 const REGIONS: &[&str] = &[
     "af-south-1",

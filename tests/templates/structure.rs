@@ -14,7 +14,6 @@ use super::{
 /// Types that CloudFormation cannot tag. `xtask/templates_check.py` holds this against AWS's own
 /// resource schemas.
 const UNTAGGABLE: &[&str] = &[
-    "AWS::CloudWatch::Dashboard",
     "AWS::IAM::ManagedPolicy",
     "AWS::KMS::Alias",
     "AWS::S3::BucketPolicy",

@@ -1,5 +1,6 @@
 //! Compiles the collector's programs and runs them over lines as containers write them.
 
+mod configuration;
 mod corpus;
 mod program;
 mod record;

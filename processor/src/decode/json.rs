@@ -262,3 +262,68 @@ fn hex_unit(digits: &[u8]) -> Option<u32> {
     }
     Some(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    fn strings() -> impl Strategy<Value = String> {
+        let pieces = vec!["\\", "\"", "n", "u", "0041", "\\u0041", "\\ud83d", "\\ude00", "\\uDBFF", "\\uDC00", "\\/", "é", "\u{1f600}", "\u{1}", "abcdefgh"];
+        prop_oneof![vec(select(pieces), 0..8).prop_map(|pieces| pieces.concat()), any::<String>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_string_is_read_as_serde_json_reads_it(body in strings()) {
+            let closed = format!("{body}\"");
+            let quoted = format!("\"{closed}");
+            let mut values = serde_json::Deserializer::from_str(&quoted).into_iter::<String>();
+            let expected = values.next().and_then(Result::ok).map(|text| (values.byte_offset() - 2, text));
+            let found = string_body(closed.as_bytes());
+            if let Some((len, expected)) = expected {
+                let found = found.unwrap();
+                prop_assert_eq!(found.len, len);
+                prop_assert_eq!(&*text(&closed[..len]), expected.as_str());
+                prop_assert_eq!(text_len(&closed[..len]), Some(expected.len()));
+                prop_assert_eq!(found.escapes == Escapes::None, expected == closed[..len]);
+                if found.escapes != Escapes::Surrogates {
+                    prop_assert_eq!(found.text_len, expected.len());
+                }
+            } else if let Some(found) = found {
+                // `serde_json` refuses a lone surrogate in a text.
+                prop_assert_eq!(found.escapes, Escapes::Surrogates);
+                prop_assert_eq!(text_len(&closed[..found.len]), None);
+                let is_replaced = text(&closed[..found.len]).contains(REPLACEMENT);
+                prop_assert!(is_replaced);
+            }
+        }
+
+        #[test]
+        fn an_escaped_text_is_the_text_again(original in any::<String>()) {
+            let mut json = Vec::new();
+            push_escaped(&original, &mut json);
+            let json = String::from_utf8(json).unwrap();
+            prop_assert_eq!(text(&json), original.as_str());
+            prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{json}\"")).unwrap(), original);
+        }
+
+        #[test]
+        fn a_number_is_as_long_as_serde_json_finds_it(number in "-?[0-9.eE+-]{0,8}", after in select(vec!["", ",", "}", " "])) {
+            let input = format!("{number}{after}");
+            let mut values = serde_json::Deserializer::from_str(&input).into_iter::<serde::de::IgnoredAny>();
+            let expected = values.next().and_then(Result::ok).map(|_| values.byte_offset());
+            let found = number_len(input.as_bytes()).filter(|&len| len == number.len());
+            prop_assert_eq!(found, expected.filter(|&len| len == number.len()));
+        }
+
+        #[test]
+        fn plain_bytes_end_at_the_first_special_one(bytes in vec(any::<u8>(), 0..40)) {
+            let expected = bytes.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+            prop_assert_eq!(plain_len(&bytes), expected.unwrap_or(bytes.len()));
+        }
+    }
+}

@@ -27,7 +27,12 @@ pub(super) fn boundary(input: &[u8]) -> Parsed {
             }
         }
         Some(Err(error)) if error.is_eof() => Parsed::Incomplete,
-        Some(Err(error)) => Parsed::Invalid(offset_of(&error, input)),
+        Some(Err(error)) => {
+            let at = offset_of(&error, input);
+            // A number that the input cuts off is an error like any other to `serde_json`.
+            let may_go_on = matches!(input.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'));
+            if at == input.len() && may_go_on { Parsed::Incomplete } else { Parsed::Invalid(at) }
+        }
     }
 }
 

@@ -225,14 +225,17 @@ impl<R: Read> Records<R> {
                 break true;
             }
         };
-        let len = self.window.offset() - offset + seen as u64;
-        let bytes = if len > max_record as u64 {
+        let passed_over = self.window.offset() - offset;
+        let (len, bytes) = if passed_over + seen as u64 > max_record as u64 {
             self.pass_over(seen, offset);
             reason = if reason == BadReason::TooDeep { reason } else { BadReason::Oversized };
-            FrameBytes::InSample
+            (passed_over + seen as u64, FrameBytes::InSample)
         } else {
-            self.window.consume(seen);
-            FrameBytes::InWindow(seen)
+            // The end of its last line is not part of a record.
+            let unread = self.window.unread().get(..seen).unwrap_or_default();
+            let len = unread.strip_suffix(b"\n").unwrap_or(unread).len();
+            self.window.consume(len);
+            (len as u64, FrameBytes::InWindow(len))
         };
         match (reason, is_cut_off) {
             // One report for the record and the array around it.
@@ -276,11 +279,10 @@ impl<R: Read> Records<R> {
     /// Consumes bytes of an oversized record that starts at `offset`, keeping its beginning.
     fn pass_over(&mut self, bytes: usize, offset: u64) {
         if self.window.offset() == offset {
-            let kept =
-                self.window.unread().get(..bytes.min(MAX_OVERSIZED_SAMPLE)).unwrap_or_default();
             self.sample.clear();
-            self.sample.extend_from_slice(kept);
         }
+        let kept = bytes.min(MAX_OVERSIZED_SAMPLE - self.sample.len());
+        self.sample.extend_from_slice(self.window.unread().get(..kept).unwrap_or_default());
         self.window.consume(bytes);
     }
 

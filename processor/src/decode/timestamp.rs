@@ -295,3 +295,157 @@ fn first_three_digits(fraction: &[u8]) -> Option<i64> {
     let digit = |at: usize| fraction.get(at).map_or(0, |byte| i64::from(byte - b'0'));
     Some(digit(0) * 100 + digit(1) * 10 + digit(2))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Compares what a JSON value says; nothing means that it is not usable.
+    #[track_caller]
+    fn check(json: &str, milliseconds: Option<i64>) {
+        assert_eq!(parse_json(json), milliseconds.map_or(Found::Unusable, Found::At), "{json}");
+    }
+
+    #[test]
+    fn rfc_3339_gives_milliseconds_cut_off() {
+        for (text, milliseconds) in [
+            ("2024-01-15T10:30:00Z", 1_705_314_600_000),
+            ("2024-01-15T10:30:00.1Z", 1_705_314_600_100),
+            ("2024-01-15T10:30:00.12Z", 1_705_314_600_120),
+            ("2024-01-15T10:30:00.123Z", 1_705_314_600_123),
+            ("2024-01-15T10:30:00.123999Z", 1_705_314_600_123),
+            ("2024-01-15T10:30:00.123999999Z", 1_705_314_600_123),
+            ("2024-01-15T10:30:00.1239999999999Z", 1_705_314_600_123),
+            ("2024-01-15T10:30:00.000000001Z", 1_705_314_600_000),
+            ("2024-01-15T10:30:00+00:00", 1_705_314_600_000),
+            ("2024-01-15T10:30:00-00:00", 1_705_314_600_000),
+            ("2024-01-15T05:30:00.5-05:00", 1_705_314_600_500),
+            ("2024-01-15T16:00:00+05:30", 1_705_314_600_000),
+            ("2024-01-16T10:29:00+23:59", 1_705_314_600_000),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T23:59:59.999Z", 951_868_799_999),
+            ("2024-02-29T00:00:00Z", 1_709_164_800_000),
+            ("2026-11-23T09:41:33.123456789Z", 1_795_426_893_123),
+            ("9999-12-31T23:59:59.999999999Z", 253_402_300_799_999),
+        ] {
+            check(&format!("\"{text}\""), Some(milliseconds));
+        }
+    }
+
+    #[test]
+    fn variants_with_one_meaning_are_understood() {
+        let instant = 1_705_314_600_000;
+        for (text, milliseconds) in [
+            ("2024-01-15t10:30:00z", instant),
+            ("2024-01-15 10:30:00Z", instant),
+            ("2024-01-15T10:30:00", instant),
+            ("2024-01-15 10:30:00.25", instant + 250),
+            ("2024-01-15T10:30:00,123Z", instant + 123),
+            ("2024-01-15T10:30:00+0000", instant),
+            ("2024-01-15T12:30:00+02", instant),
+            ("2024-01-15 12:30:00 +0200", instant),
+            ("2024-01-15T10:30Z", instant),
+            ("2024-01-15T10:30", instant),
+            ("  2024-01-15T10:30:00Z\\n", instant),
+            ("2024\\u002d01-15T10:30:00Z", instant),
+            ("2024-01-15", 1_705_276_800_000),
+            ("2024-01-15T24:00:00Z", 1_705_363_200_000),
+            ("2016-12-31T23:59:60Z", 1_483_228_800_000),
+            ("1705314600", instant),
+            ("1705314600.25", instant + 250),
+            ("1705314600123", instant + 123),
+            ("1705314600123456", instant + 123),
+            ("1705314600123456789", instant + 123),
+        ] {
+            check(&format!("\"{text}\""), Some(milliseconds));
+        }
+    }
+
+    #[test]
+    fn text_without_one_meaning_is_not_usable() {
+        for text in [
+            "", " ", "yesterday", "2024", "20240115", "20240115T103000Z", "20240115103000", "17053146", "0000000001",
+            "1705314600.", "1705314600e0", "-1705314600", "2024-13-01T00:00:00Z", "2024-00-01T00:00:00Z",
+            "2024-01-00T00:00:00Z", "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
+            "2024-01-15T24:00:01Z", "2024-01-15T25:00:00Z", "2024-01-15T10:60:00Z", "2024-01-15T10:30:61Z",
+            "2024-01-15T10:30:00.Z", "2024-01-15T10:30:00.1x", "2024-01-15T10:30:00ZZ", "2024-01-15T10:30:00+24:00",
+            "2024-01-15T10:30:00+05:60", "2024-01-15T10:30:00+", "2024-01-15T10:30:00+5", "2024-01-15T",
+            "2024-01-15T10", "2024-1-5T10:30:00Z", "15/01/2024 10:30:00", "Mon, 15 Jan 2024 10:30:00 GMT",
+            "1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "+2024-01-15T10:30:00Z",
+        ] {
+            check(&format!("\"{text}\""), None);
+        }
+    }
+
+    #[test]
+    fn the_unit_of_unix_time_follows_from_its_magnitude() {
+        for (number, milliseconds) in [
+            ("1705314600", 1_705_314_600_000),
+            ("1705314600123", 1_705_314_600_123),
+            ("1705314600123456", 1_705_314_600_123),
+            ("1705314600123456789", 1_705_314_600_123),
+            ("1705314600.123", 1_705_314_600_123),
+            ("1705314600.123999999", 1_705_314_600_123),
+            ("1705314600123.9", 1_705_314_600_123),
+            ("1.7053146e9", 1_705_314_600_000),
+            ("1.7053146E+09", 1_705_314_600_000),
+            ("170531460000e-2", 1_705_314_600_000),
+            ("1705314600.00000000000000000000000000000000000000000001", 1_705_314_600_000),
+            ("1", 1000),
+            ("0.25", 250),
+            ("99999999999", 99_999_999_999_000),
+            ("100000000000", 100_000_000_000),
+            ("99999999999999", 99_999_999_999_999),
+            ("100000000000000", 100_000_000_000),
+            ("99999999999999999", 99_999_999_999_999),
+            ("100000000000000000", 100_000_000_000),
+            ("253402300799999000000", 253_402_300_799_999),
+        ] {
+            check(number, Some(milliseconds));
+        }
+        for number in [
+            "0", "-0", "0.0", "0e9", "0.0001", "-1", "-1705314600", "253402300800000000000", "1e400", "1e-400",
+            "1e99999999999", "1e-99999999999", "123456789012345678901234567890123456789012345678901234567890",
+        ] {
+            check(number, None);
+        }
+    }
+
+    #[test]
+    fn only_null_says_nothing() {
+        assert_eq!(parse_json("null"), Found::Missing);
+        for json in ["true", "false", "[]", "[1]", "{}"] {
+            check(json, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_jiff_reads_as_an_instant_is_the_same_here(
+            milliseconds in 0..=253_402_207_200_999_i64, nanoseconds in 0..1_000_000_i64, offset in -86_000..86_000,
+        ) {
+            let instant = jiff::Timestamp::from_millisecond(milliseconds).unwrap() + jiff::SignedDuration::from_nanos(nanoseconds);
+            prop_assert_eq!(parse_text(&instant.to_string()), Some(milliseconds));
+            let whole_minutes = jiff::tz::Offset::from_seconds(offset / 60 * 60).unwrap();
+            prop_assert_eq!(parse_text(&instant.display_with_offset(whole_minutes).to_string()), Some(milliseconds));
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "[0-9TZ:.+e -]{0,40}") {
+            for found in [parse_text(&text), parse_number(text.as_bytes())].into_iter().flatten() {
+                prop_assert!((0..=253_402_300_799_999).contains(&found));
+            }
+        }
+
+        #[test]
+        fn whole_unix_time_from_2001_to_2286_is_itself_in_every_unit(seconds in 1_000_000_000..10_000_000_000_i64, part in 0..1000_i64) {
+            let milliseconds = seconds * 1000 + part;
+            for text in [format!("{seconds}.{part:03}"), format!("{milliseconds}"), format!("{milliseconds}789"), format!("{milliseconds}789123")] {
+                prop_assert_eq!(parse_number(text.as_bytes()), Some(milliseconds));
+                prop_assert_eq!(parse_text(&text), Some(milliseconds));
+            }
+        }
+    }
+}

@@ -10,6 +10,9 @@ use super::{
 /// Bytes of free space that a read gets at least: inflate is fastest with large buffers.
 const READ_BYTES: usize = 256 << 10;
 
+/// The window holds a record of this many bytes even if the limit is less.
+const LEAST_RECORD: usize = 16;
+
 /// A buffer over the decompressed object that moves forward only.
 #[derive(Debug)]
 pub(super) struct Window<R> {
@@ -52,7 +55,7 @@ impl<R: Read> Window<R> {
             end: 0,
             offset: 0,
             inflated: 0,
-            longest: options.limits.max_record.saturating_add(read_bytes),
+            longest: options.limits.max_record.max(LEAST_RECORD).saturating_add(read_bytes),
             read_bytes,
             ended: false,
             failure: None,

@@ -132,9 +132,10 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn every_batch_is_legal_and_nothing_is_lost(
-            events in proptest::collection::vec((0_i64..(3 * DAY_MS), 1_usize..400_000), 0..60),
+            events in proptest::collection::vec((0_i64..(3 * DAY_MS), 1_usize..300_000), 0..30),
             max_events in 1_usize..20,
         ) {
             let segment = segment(&events);

@@ -23,7 +23,7 @@ pub mod stop;
 mod targets;
 pub mod verdict;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use self::{
     message::{Handled, Incoming},
@@ -84,6 +84,12 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
 /// What all work of one engine shares.
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn ObjectStore>,
@@ -109,8 +115,8 @@ pub struct Engine {
     context: Context,
 }
 
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("settings", &self.context.settings).finish_non_exhaustive()
     }
 }

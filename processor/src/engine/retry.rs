@@ -175,7 +175,7 @@ mod tests {
         assert!(drawn.iter().all(|pause| *pause <= most));
         for tenth in 0..10_u32 {
             let range = most * tenth / 10..most * (tenth + 1) / 10;
-            assert!(drawn.iter().filter(|pause| range.contains(pause)).count() > 50);
+            assert!(drawn.iter().filter(|pause| range.contains(*pause)).count() > 50);
         }
         assert_eq!(jitter.up_to(Duration::ZERO), Duration::ZERO);
     }

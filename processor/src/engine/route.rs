@@ -9,7 +9,7 @@ use crate::{
         ids::BucketName,
         key::{InvalidKey, KeyPrefix, LogObject},
         notification::ObjectRef,
-        outcome::{Outcome, ParkReason, PoisonReason, Skip, Stage},
+        outcome::{Outcome, PoisonReason, Skip, Stage},
         tenant::{DeliveryKind, InvalidItem, TenantItem},
     },
     ports::DirectoryItem,
@@ -63,19 +63,6 @@ pub(crate) enum Route<'a> {
         kind: &'a str,
         problem: &'a InvalidItem,
     },
-}
-
-impl Route<'_> {
-    /// Returns the outcome of a route that is not a delivery.
-    pub(crate) const fn outcome(&self) -> Option<Outcome> {
-        match self {
-            Self::Deliver(_) => None,
-            Self::Skip(_, skip) => Some(Outcome::Skipped(*skip)),
-            Self::Unusable { .. } => {
-                Some(Outcome::Parked { reason: ParkReason::InvalidItem, stage: Stage::Directory })
-            }
-        }
-    }
 }
 
 /// Judges each item of a tenant by itself. Without any item the tenant is unknown: the result is empty.
@@ -133,8 +120,12 @@ mod tests {
     fn each_item_is_judged_by_itself() {
         let now = Duration::from_secs(1000);
         let words = |items: &[DirectoryItem]| -> Vec<&'static str> {
-            let word = |route: &Route<'_>| route.outcome().map_or("deliver", |outcome| outcome.as_str());
-            routes(items, "API", now).iter().map(word).collect()
+            let word = |route: Route<'_>| match route {
+                Route::Deliver(_) => "deliver",
+                Route::Skip(_, skip) => skip.as_str(),
+                Route::Unusable { .. } => "unusable",
+            };
+            routes(items, "API", now).into_iter().map(word).collect()
         };
         for (items, expected) in [
             (vec![], vec![]),
@@ -144,7 +135,7 @@ mod tests {
             (vec![item(false, &[], None)], vec!["delivery_disabled"]),
             (vec![item(true, &[], Some(999))], vec![]),
             (vec![item(true, &[], Some(1001))], vec!["deliver"]),
-            (vec![broken(true), item(true, &[], None)], vec!["invalid_tenant_item", "deliver"]),
+            (vec![broken(true), item(true, &[], None)], vec!["unusable", "deliver"]),
             (vec![broken(false), item(true, &[], None)], vec!["delivery_disabled", "deliver"]),
         ] {
             assert_eq!(words(&items), expected);

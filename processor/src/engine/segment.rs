@@ -161,10 +161,11 @@ mod tests {
         let mut bytes = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
         for _ in 0..4 {
             assert!(!bytes.is_full());
-            push(&mut bytes, 0, &"x".repeat(1024 * 1024 - 1));
+            push(&mut bytes, 0, &"x".repeat(1_000_000));
         }
+        push(&mut bytes, 0, &"x".repeat(SEGMENT_BYTES - 4_000_001));
         assert!(!bytes.is_full());
-        push(&mut bytes, 0, "12345");
+        push(&mut bytes, 0, "x");
         assert!(bytes.is_full());
 
         let mut events = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);

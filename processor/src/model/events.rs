@@ -84,6 +84,16 @@ pub struct BatchEvent<'a> {
     pub json: &'a [u8],
 }
 
+/// Shows sizes instead of content.
+impl fmt::Debug for BatchEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchEvent")
+            .field("timestamp_ms", &self.timestamp_ms)
+            .field("bytes", &self.json.len())
+            .finish()
+    }
+}
+
 impl BatchEvent<'_> {
     /// Returns the message itself.
     pub fn text(&self) -> String {

@@ -84,13 +84,11 @@ pub(super) fn ended(plan: &Plan, ended: &Ended, verb: &str) -> CliError {
             (ExitStatus::NeedsAttention, format!("stack `{name}` could not be {verb} and is now in {}", ended.status))
         }
     };
-    let mut text = what;
-    if let Some(cause) = cause_of(&ended.view) {
-        text.push_str(&format!("\n{cause}"));
-    } else if let Some(reason) = ended.stack.as_ref().and_then(|stack| stack.reason.as_ref()) {
-        text.push_str(&format!("\n{reason}"));
-    }
-    let mut error = CliError::new(status, Message(text));
+    let reason = || ended.stack.as_ref().and_then(|stack| stack.reason.clone());
+    let mut error = match cause_of(&ended.view).or_else(reason) {
+        Some(cause) => CliError::because(status, what, Message(cause)),
+        None => CliError::new(status, Message(what)),
+    };
     let consequences = ended.view.failures().iter().filter(|failure| failure.consequence).count();
     if consequences > 0 {
         let resources = if consequences == 1 { "resource" } else { "resources" };

@@ -5,21 +5,19 @@ mod report;
 mod stack;
 mod upstream;
 
-use clap::Args;
-use mtlog_processor::model::ids::Region;
+use std::time::Duration;
 
+use clap::Args;
 use self::report::DeployReport;
-use super::{Context, identity};
+use super::{
+    Context,
+    target::{self, Opened},
+};
 use crate::{
-    aws::session::Session,
     cli::{ConnectionArgs, ConsentArgs},
-    config::{
-        deploy::{self as settings, DeployFlags, DeploySettings, Part},
-        layers, vars,
-    },
-    deploy::desired::Place,
-    error::{CliError, ExitStatus, Message},
-    ui::plan::Plans,
+    config::deploy::{DeployFlags, Part},
+    error::{CliError, ExitStatus},
+    ui::{plan::Plans, prompt::Answers},
 };
 
 /// Create or update stacks
@@ -143,26 +141,18 @@ impl DeployArgs {
 /// What the deployment of every stack of one run shares.
 struct Run<'a> {
     context: &'a Context<'a>,
-    settings: &'a DeploySettings,
-    session: Session,
-    place: Place,
-    answers: crate::ui::prompt::Answers,
-    timeout: std::time::Duration,
+    opened: Opened,
+    answers: Answers,
+    timeout: Duration,
 }
 
 /// Runs `mtlog deploy`.
 pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus, CliError> {
-    let settings = settings::resolve(&context.layers, &args.flags())?;
-    let session = Session::open(&settings.connection.session).await;
-    let region = region(&settings, &session)?;
-    let identity = identity::checked(&session, &settings.connection).await?;
     let run = Run {
         context,
-        settings: &settings,
-        session,
-        place: Place { account: identity.account, region },
+        opened: target::open(context, &args.flags()).await?,
         answers: args.consent.answers(),
-        timeout: std::time::Duration::from_secs(args.timeout.saturating_mul(60)),
+        timeout: Duration::from_secs(args.timeout.saturating_mul(60)),
     };
     if args.dry_run { dry_run(&run).await } else { deploy(&run).await }
 }
@@ -170,7 +160,7 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus,
 async fn dry_run(run: &Run<'_>) -> Result<ExitStatus, CliError> {
     let mut plans = Vec::new();
     let mut failure = None;
-    for target in &run.settings.targets {
+    for target in &run.opened.settings.targets {
         match stack::planned(run, *target).await {
             Ok(stack::Planned { view, refusal }) => {
                 plans.push(view);
@@ -188,7 +178,7 @@ async fn dry_run(run: &Run<'_>) -> Result<ExitStatus, CliError> {
 
 async fn deploy(run: &Run<'_>) -> Result<ExitStatus, CliError> {
     let mut report = DeployReport::default();
-    for target in &run.settings.targets {
+    for target in &run.opened.settings.targets {
         match stack::deployed(run, *target).await {
             Ok(stack) => report.stacks.push(stack),
             // What was deployed before the failure is there, and its outputs are worth having.
@@ -203,17 +193,3 @@ async fn deploy(run: &Run<'_>) -> Result<ExitStatus, CliError> {
     run.context.ui.emit(&report)?;
     Ok(ExitStatus::Success)
 }
-
-/// The region, from the settings or else from the profile. There is no default: a stack in the wrong region costs
-/// more than a flag.
-fn region(settings: &DeploySettings, session: &Session) -> Result<Region, CliError> {
-    if let Some(region) = &settings.connection.region {
-        return Ok(region.value.clone());
-    }
-    let Some(text) = session.region() else {
-        let text = format!("the region is missing: {}", layers::remedy(&vars::REGION));
-        return Err(CliError::new(ExitStatus::Usage, Message(text)));
-    };
-    text.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))
-}
-

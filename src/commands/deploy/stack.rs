@@ -24,7 +24,7 @@ use crate::{
         stack::{Presence, Stack, StackName},
         state::{Approach, Refusal},
         status::Standing,
-        target::{Naming, Target, former_stack_name, stack_name},
+        target::Target,
     },
     error::{CliError, ExitStatus, Message},
     template::{catalogue::TemplateId, document::Document},
@@ -49,7 +49,7 @@ pub(super) struct Planned {
 
 /// Plans for one stack without a write call.
 pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, CliError> {
-    let client = run.session.cloudformation();
+    let client = run.opened.session.cloudformation();
     let Look { observed, plan } = match look(run, target, &client).await {
         Ok(look) => look,
         // A stack of the same run that does not exist yet has no outputs to take.
@@ -76,7 +76,7 @@ pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, Cl
 /// Brings one stack to what it should be.
 pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedStack, CliError> {
     let ui = run.context.ui;
-    let client = run.session.cloudformation();
+    let client = run.opened.session.cloudformation();
     let Look { observed, plan } = settled(run, target, &client).await?;
     let stack = plan.desired.stack.clone();
     if plan.operation == Operation::Nothing {
@@ -85,18 +85,18 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
     let new_bucket = missing_bucket(run, &plan).await?;
     let estimate = estimate(run, &client, &plan, &observed).await?;
     // Where nobody can be asked, the first write would already be one too many.
-    let grave = estimate.iter().any(ResourceChange::is_grave);
-    ui.could_agree(grave.then_some(stack.as_str()), &run.answers)?;
+    let warning = warning(&estimate);
+    ui.could_agree(warning.as_ref().map(|warning| (stack.as_str(), warning.as_str())), &run.answers)?;
     if let Some(bucket) = &plan.desired.bucket {
         if new_bucket.is_some() {
             let question = format!("Create bucket {bucket} for nested templates?");
             let _consent: Consent = ui.agree(&question, &run.answers)?;
-            let s3 = run.session.s3();
-            execute::create_bucket(&s3, bucket, &run.place.region).await.map_err(failure::step)?;
+            let s3 = run.opened.session.s3();
+            execute::create_bucket(&s3, bucket, &run.opened.place.region).await.map_err(failure::step)?;
             ui.status(&format!("Created bucket {bucket}"));
         }
         let mut uploaded = 0;
-        execute::upload(&run.session.s3(), bucket, &run.place.account, &plan.desired.uploads, &mut |_| uploaded += 1)
+        execute::upload(&run.opened.session.s3(), bucket, &run.opened.place.account, &plan.desired.uploads, &mut |_| uploaded += 1)
             .await
             .map_err(failure::step)?;
         ui.detail(&format!("{uploaded} of {} nested templates were new in {bucket}", plan.desired.uploads.len()));
@@ -179,7 +179,7 @@ async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<
     let upstream = upstream::find(run, target).await?;
     let existing = observed.presence.stack().filter(|stack| keeps_parameters(stack));
     let obstacles = |obstacles| Unlooked::Obstacles(name.clone(), obstacles);
-    let wanted = desired(target, name.clone(), run.settings, &run.place, existing, upstream.as_upstream())
+    let wanted = desired(target, name.clone(), &run.opened.settings, &run.opened.place, existing, upstream.as_upstream())
         .map_err(obstacles)?;
     let plan = plan(wanted, &observed).map_err(obstacles)?;
     Ok(Look { observed, plan })
@@ -192,26 +192,12 @@ fn keeps_parameters(stack: &Stack) -> bool {
 
 /// Reads the stack under its name, or under the one that it had before.
 async fn observed(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<(StackName, Observed), CliError> {
-    let settings = run.settings;
-    let naming = Naming {
-        project: settings.project.value.as_str(),
-        environment: settings.environment.value.as_str(),
-        region: &run.place.region,
-        cluster: settings.cluster.as_ref().map(|cluster| cluster.value.as_str()),
-    };
-    let usual = stack_name(target, naming).map_err(|error| CliError::new(ExitStatus::Usage, error))?;
-    let name = settings.stack_name.clone().unwrap_or(usual);
-    let read = async |name: &StackName| {
-        observe::observe(client, name.as_str())
-            .await
-            .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))
-    };
-    let observed = read(&name).await?;
+    let name = run.opened.stack_name(target)?;
+    let observed = read(client, &name).await?;
     if observed.presence == Presence::Absent
-        && settings.stack_name.is_none()
-        && let Some(former) = former_stack_name(target, naming)
+        && let Some(former) = run.opened.former_stack_name(target)
     {
-        let before = read(&former).await?;
+        let before = read(client, &former).await?;
         if before.presence != Presence::Absent {
             return Ok((former, before));
         }
@@ -219,9 +205,15 @@ async fn observed(run: &Run<'_>, target: Target, client: &CloudFormation) -> Res
     Ok((name, observed))
 }
 
+async fn read(client: &CloudFormation, name: &StackName) -> Result<Observed, CliError> {
+    observe::observe(client, name.as_str())
+        .await
+        .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))
+}
+
 /// Whether a stack that `target` takes values from is deployed by the same run.
 fn has_pending_upstream(run: &Run<'_>, target: Target) -> bool {
-    let deploys = |upstream: Target| run.settings.targets.contains(&upstream);
+    let deploys = |upstream: Target| run.opened.settings.targets.contains(&upstream);
     match target {
         Target::Global => false,
         Target::Regional | Target::Customer => deploys(Target::Global),
@@ -244,20 +236,21 @@ async fn estimate(
         }
         _ => BTreeMap::new(),
     };
-    Ok(plan.estimated_changes(observed, &children, &run.place))
+    Ok(plan.estimated_changes(observed, &children, &run.opened.place))
 }
 
 /// Returns the bucket if it has to be made, and refuses one that cannot be used.
 async fn missing_bucket(run: &Run<'_>, plan: &Plan) -> Result<Option<String>, CliError> {
     let Some(bucket) = &plan.desired.bucket else { return Ok(None) };
     let found = run
+        .opened
         .session
         .s3()
-        .presence(bucket, &run.place.account)
+        .presence(bucket, &run.opened.place.account)
         .await
         .map_err(|fault| CliError::aws(format!("failed to look at bucket `{bucket}`"), fault))?;
     let refuse = |text: String| Err(CliError::new(ExitStatus::Preflight, Message(text)).hint("give another with --bucket"));
-    let here = run.place.region.as_str();
+    let here = run.opened.place.region.as_str();
     match found {
         BucketPresence::Absent => Ok(Some(bucket.to_string())),
         BucketPresence::Ours { region: Some(region) } if region != here => {
@@ -289,8 +282,8 @@ fn blank(run: &Run<'_>, target: Target, stack: &StackName, note: String) -> Plan
     PlanView {
         target,
         stack: stack.to_string(),
-        region: run.place.region.to_string(),
-        account: run.place.account.to_string(),
+        region: run.opened.place.region.to_string(),
+        account: run.opened.place.account.to_string(),
         operation: Operation::Blocked,
         note: Some(note),
         basis: Basis::Templates,
@@ -346,13 +339,21 @@ fn names(template: TemplateId) -> BTreeMap<String, String> {
 fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliError> {
     let ui = run.context.ui;
     let stack = plan.desired.stack.as_str();
-    let grave: Vec<&str> = view.grave_changes().into_iter().map(|change| change.path.as_str()).collect();
-    if !grave.is_empty() {
-        let warning = format!("this takes away what holds data or what logs pass through: {}", grave.join(", "));
+    if let Some(warning) = warning(&view.changes) {
         return ui.agree_by_name(&warning, stack, &run.answers);
     }
     let verb = if plan.operation == Operation::Create { "Create" } else { "Update" };
-    ui.agree(&format!("{verb} stack {stack} in account {}?", run.place.account), &run.answers)
+    ui.agree(&format!("{verb} stack {stack} in account {}?", run.opened.place.account), &run.answers)
+}
+
+/// Returns what to say before a name is typed, if anything demands that.
+fn warning(changes: &[ResourceChange]) -> Option<String> {
+    let grave: Vec<&str> =
+        changes.iter().filter(|change| change.is_grave()).map(|change| change.path.as_str()).collect();
+    if grave.is_empty() {
+        return None;
+    }
+    Some(format!("this takes away what holds data or what logs pass through: {}", grave.join(", ")))
 }
 
 async fn execute(run: &Run<'_>, client: &CloudFormation, plan: &Plan, ready: &Ready) -> Result<Ended, CliError> {
@@ -367,7 +368,7 @@ async fn joined(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: &Sta
 
 /// Watches the operation until it ends, the time is over, or Ctrl-C.
 async fn watched(run: &Run<'_>, client: &CloudFormation, plan: &Plan, history: History) -> Result<Ended, CliError> {
-    let title = format!("{} {} in {}", plan.desired.target, plan.desired.stack, run.place.region);
+    let title = format!("{} {} in {}", plan.desired.target, plan.desired.stack, run.opened.place.region);
     let mut progress = Progress::start(run.context.ui, &title, names(plan.desired.template));
     let patience = Patience { limit: run.timeout, ..Patience::default() };
     let mut show = |event: DeployEvent| progress.show(&event);
@@ -410,7 +411,7 @@ fn unchanged(run: &Run<'_>, target: Target, observed: &Observed, name: &StackNam
         return Err(CliError::new(ExitStatus::Unexpected, Message(text)));
     };
     run.context.ui.status(&format!("Nothing to do: stack {name} is as it should be."));
-    Ok(DeployedStack::new(target, stack, &run.place, Done::Unchanged))
+    Ok(DeployedStack::new(target, stack, &run.opened.place, Done::Unchanged))
 }
 
 fn finished(run: &Run<'_>, plan: &Plan, ended: Ended, verb: &str, done: Done) -> Result<DeployedStack, CliError> {
@@ -418,7 +419,7 @@ fn finished(run: &Run<'_>, plan: &Plan, ended: Ended, verb: &str, done: Done) ->
         (Standing::Done, Some(stack)) => {
             let ui = run.context.ui;
             ui.status(&format!("{} Stack {} was {verb}.", ui.palette().good("✓"), plan.desired.stack));
-            Ok(DeployedStack::new(plan.desired.target, stack, &run.place, done))
+            Ok(DeployedStack::new(plan.desired.target, stack, &run.opened.place, done))
         }
         _ => Err(failure::ended(plan, &ended, verb)),
     }

@@ -8,7 +8,7 @@ use crate::{
         desired::Upstream,
         stack::{Presence, Stack},
         status::Standing,
-        target::{Naming, Target, stack_name},
+        target::{Target, stack_name},
     },
     error::CliError,
 };
@@ -31,7 +31,7 @@ impl Found {
 
 /// Reads what `target` needs and no setting gives.
 pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliError> {
-    let settings = run.settings;
+    let settings = &run.opened.settings;
     let mut found = Found::default();
     match target {
         Target::Global => {}
@@ -46,7 +46,7 @@ pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliErro
             }
         }
         Target::ClusterVector | Target::ClusterProcessor => {
-            found.regional = stack(run, Target::Regional, &run.place.region).await?;
+            found.regional = stack(run, Target::Regional, &run.opened.place.region).await?;
         }
     }
     Ok(found)
@@ -54,10 +54,10 @@ pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliErro
 
 /// Where the global stack may be: where the settings say, else here, else where it used to be.
 fn global_regions(run: &Run<'_>) -> Vec<Region> {
-    if let Some(region) = &run.settings.global_region {
+    if let Some(region) = &run.opened.settings.global_region {
         return vec![region.clone()];
     }
-    let here = run.place.region.clone();
+    let here = run.opened.place.region.clone();
     let mut regions = vec![here.clone()];
     if Partition::of(&here) == Partition::Aws
         && here.as_str() != FORMER_HOME
@@ -70,14 +70,9 @@ fn global_regions(run: &Run<'_>) -> Vec<Region> {
 
 /// Returns the stack, if it is there and its outputs count.
 async fn stack(run: &Run<'_>, target: Target, region: &Region) -> Result<Option<Stack>, CliError> {
-    let naming = Naming {
-        project: run.settings.project.value.as_str(),
-        environment: run.settings.environment.value.as_str(),
-        region,
-        cluster: None,
-    };
-    let Ok(name) = stack_name(target, naming) else { return Ok(None) };
+    let Ok(name) = stack_name(target, run.opened.naming(region)) else { return Ok(None) };
     let presence = run
+        .opened
         .session
         .in_region(region)
         .cloudformation()

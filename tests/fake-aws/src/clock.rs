@@ -1,7 +1,7 @@
 //! The clock that all services read: real time plus a shift that tests control.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -72,27 +72,17 @@ impl Clock {
 
     /// Waits until the fake's time is `until`.
     pub(crate) async fn wait_until(&self, until: Millis) {
-        self.wait(until, None).await;
-    }
-
-    /// Waits until the fake's time is `until`, somebody signals, or the real instant has come.
-    ///
-    /// A signal that comes between the caller's last look at the state and this call is lost:
-    /// register with [`Clock::notified`] before looking.
-    async fn wait(&self, until: Millis, real: Option<Instant>) {
         loop {
             let notified = self.wake.notified();
-            let left = until.saturating_sub(self.now());
-            if left <= 0 || real.is_some_and(|real| Instant::now() >= real) {
+            tokio::pin!(notified);
+            // Registered before looking, so that no change of the clock is lost in between.
+            notified.as_mut().enable();
+            if self.now() >= until {
                 return;
             }
-            let pause = match *self.mode.lock().unwrap_or_else(PoisonError::into_inner) {
-                Mode::Running { .. } => Duration::from_millis(left.unsigned_abs()),
-                Mode::Frozen { .. } => Duration::from_hours(1),
-            };
             tokio::select! {
-                () = notified => {}
-                () = tokio::time::sleep(pause) => {}
+                () = &mut notified => {}
+                () = tokio::time::sleep(self.real_pause(until)) => {}
             }
         }
     }
@@ -102,7 +92,8 @@ impl Clock {
         match *self.mode.lock().unwrap_or_else(PoisonError::into_inner) {
             Mode::Running { ahead } => {
                 let left = until.saturating_sub(real_now().saturating_add(ahead));
-                Duration::from_millis(u64::try_from(left).unwrap_or(0))
+                // Never nothing, so that a waiter that is early by a fraction does not spin.
+                Duration::from_millis(u64::try_from(left).unwrap_or(0).max(1))
             }
             Mode::Frozen { .. } => Duration::from_hours(1),
         }

@@ -2,6 +2,7 @@
 //! service's own answer, the journal.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -42,7 +43,7 @@ enum Input<'a> {
 }
 
 /// Answers one request.
-pub(crate) async fn answer(shared: &Shared, request: &Request) -> Answer {
+pub(crate) async fn answer(shared: &Arc<Shared>, request: &Request) -> Answer {
     let request_id = shared.random().uuid();
     let now = shared.clock.now();
     let signature = sigv4::read(request);
@@ -53,6 +54,7 @@ pub(crate) async fn answer(shared: &Shared, request: &Request) -> Answer {
         ..CallFacts::default()
     };
     let opened = open(shared, request, service, &operation, signature, now, &mut facts);
+    let _under_way = shared.journal.begin(&facts);
     // A fault may strike even a call that would be refused, as a broken network does.
     let effect = shared.faults.strike(&facts, now);
     let mut applied = false;

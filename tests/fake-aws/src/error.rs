@@ -15,6 +15,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// Further members of the error, such as the `Item` of a failed condition or S3's `Key`.
     pub(crate) members: Vec<(String, serde_json::Value)>,
+    /// Headers that go with the error.
+    pub(crate) headers: Vec<(String, String)>,
     /// The code that SQS keeps for clients of its older protocol, when it differs.
     pub(crate) query_code: Option<&'static str>,
 }
@@ -26,6 +28,7 @@ impl ApiError {
             code: code.to_owned(),
             message: message.into(),
             members: Vec::new(),
+            headers: Vec::new(),
             query_code: None,
         }
     }
@@ -37,6 +40,11 @@ impl ApiError {
 
     pub(crate) fn member(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.members.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
     }
 
@@ -62,6 +70,7 @@ pub(crate) fn render(service: Service, error: &ApiError, request_id: &str) -> Re
         Service::S3 => s3_reply(error, request_id),
     };
     reply.error_code = Some(error.code.clone());
+    reply.headers.extend(error.headers.iter().cloned());
     reply
 }
 
@@ -104,9 +113,28 @@ fn sqs_reply(error: &ApiError) -> Reply {
     let modelled = MODELLED.contains(&error.code.as_str());
     let namespace = if modelled { "com.amazonaws.sqs" } else { "com.amazon.coral.service" };
     let kind = format!("{namespace}#{}", error.code);
-    let query_code = error.query_code.unwrap_or(error.code.as_str());
+    let query_code = error.query_code.unwrap_or_else(|| sqs_query_code(&error.code));
     json_reply(error, "application/x-amz-json-1.0", &kind, "message")
         .header("x-amzn-query-error", format!("{query_code};{}", error.fault()))
+}
+
+/// Returns the name by which clients of the older protocol know an error of SQS. It goes into
+/// `x-amzn-query-error`, and current clients prefer it.
+fn sqs_query_code(code: &str) -> &str {
+    match code {
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue",
+        "MessageNotInflight" => "AWS.SimpleQueueService.MessageNotInflight",
+        "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
+        "TooManyEntriesInBatchRequest" => "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+        "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        "InvalidBatchEntryId" => "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
+        "PurgeQueueInProgress" => "AWS.SimpleQueueService.PurgeQueueInProgress",
+        "QueueDeletedRecently" => "AWS.SimpleQueueService.QueueDeletedRecently",
+        "UnsupportedOperation" => "AWS.SimpleQueueService.UnsupportedOperation",
+        "QueueNameExists" => "QueueAlreadyExists",
+        other => other,
+    }
 }
 
 /// Writes an error of an `awsQuery` service.

@@ -1,7 +1,7 @@
 //! Fault rules: which calls go wrong, how often, and how.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::journal::CallFacts;
 use crate::random::Random;
 
 type Condition = Arc<dyn Fn(&CallFacts) -> bool + Send + Sync>;
+type Deed = Arc<dyn Fn(&CallFacts) + Send + Sync>;
 
 /// A rule: the calls it is for, when it strikes, and what happens then.
 ///
@@ -35,6 +36,7 @@ pub struct Fault {
     times: Option<u64>,
     probability: Option<f64>,
     until: Option<Millis>,
+    deed: Option<Deed>,
     effect: Effect,
 }
 
@@ -74,7 +76,7 @@ pub(crate) enum Outcome {
     Body(BodyFault),
 }
 
-/// How a reply's body breaks, after `per_mille` thousandths of it.
+/// Where and how a reply's body breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BodyFault {
     pub(crate) at: BodyPosition,
@@ -109,6 +111,7 @@ impl Fault {
             times: None,
             probability: None,
             until: None,
+            deed: None,
             effect: Effect::default(),
         }
     }
@@ -187,6 +190,15 @@ impl Fault {
     #[must_use]
     pub fn until(mut self, time: jiff::Timestamp) -> Self {
         self.until = Some(time.as_millisecond());
+        self
+    }
+
+    /// Does this when the rule strikes, before the call is carried out: overwrites an object,
+    /// deletes a stream, moves the clock. It may use any method of the fake. A handle to the fake
+    /// that it owns keeps the server running until the rule is removed.
+    #[must_use]
+    pub fn run(mut self, deed: impl Fn(&CallFacts) + Send + Sync + 'static) -> Self {
+        self.deed = Some(Arc::new(deed));
         self
     }
 
@@ -315,7 +327,7 @@ impl FaultHandle {
 
     /// Ends the rule.
     pub fn remove(&self) {
-        *self.rule.removed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.rule.removed.store(true, Ordering::SeqCst);
     }
 }
 
@@ -324,7 +336,7 @@ struct Rule {
     fault: Fault,
     matched: AtomicU64,
     hits: AtomicU64,
-    removed: Mutex<bool>,
+    removed: AtomicBool,
 }
 
 /// All rules of one fake.
@@ -344,7 +356,7 @@ impl Faults {
             fault,
             matched: AtomicU64::new(0),
             hits: AtomicU64::new(0),
-            removed: Mutex::new(false),
+            removed: AtomicBool::new(false),
         });
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&rule));
         FaultHandle { rule }
@@ -360,12 +372,16 @@ impl Faults {
 
     /// Finds what happens to a call, and counts it.
     pub(crate) fn strike(&self, call: &CallFacts, now: Millis) -> Option<Effect> {
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        if rules.is_empty() {
-            return None;
+        let struck = {
+            let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+            rules.retain(|rule| !rule.removed.load(Ordering::SeqCst));
+            rules.iter().find(|rule| self.strikes(rule, call, now)).cloned()
+        }?;
+        // Without the lock: the deed may inject further rules.
+        if let Some(deed) = &struck.fault.deed {
+            deed(call);
         }
-        rules.retain(|rule| !*rule.removed.lock().unwrap_or_else(PoisonError::into_inner));
-        rules.iter().find(|rule| self.strikes(rule, call, now)).map(|rule| rule.fault.effect.clone())
+        Some(struck.fault.effect.clone())
     }
 
     fn strikes(&self, rule: &Rule, call: &CallFacts, now: Millis) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 /// How many calls the journal keeps one by one; older ones stay in the counters.
-const DEFAULT_CAPACITY: usize = 200_000;
+const DEFAULT_CAPACITY: usize = 50_000;
 
 /// What a call is about, known before it is carried out. Fault rules look at this.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,6 +86,9 @@ struct State {
     number: u64,
     counts: BTreeMap<(String, String), CallCount>,
     writes: u64,
+    /// Calls under way, and the most there ever were, by service, operation and account. An empty
+    /// account stands for all.
+    under_way: BTreeMap<(String, String, String), (u64, u64)>,
 }
 
 impl Journal {
@@ -97,8 +100,33 @@ impl Journal {
                 number: 0,
                 counts: BTreeMap::new(),
                 writes: 0,
+                under_way: BTreeMap::new(),
             }),
         }
+    }
+
+    /// Notes that a call begins. The guard ends it, even when its connection is lost.
+    pub(crate) fn begin(&self, facts: &CallFacts) -> UnderWay<'_> {
+        let name = |account: &str| (facts.service.clone(), facts.operation.clone(), account.to_owned());
+        let mut names = vec![name("")];
+        if !facts.account.is_empty() {
+            names.push(name(&facts.account));
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in &names {
+            let (now, most) = state.under_way.entry(name.clone()).or_default();
+            *now += 1;
+            *most = (*most).max(*now);
+        }
+        UnderWay { journal: self, names }
+    }
+
+    /// Returns the most calls of one operation that were ever under way at once.
+    pub(crate) fn most_under_way(&self, pattern: &str, account: &str) -> u64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (service, operation) = pattern.split_once(':').unwrap_or((pattern, ""));
+        let name = (service.to_owned(), operation.to_owned(), account.to_owned());
+        state.under_way.get(&name).map_or(0, |(_, most)| *most)
     }
 
     /// Adds a call and gives it its number.
@@ -164,6 +192,9 @@ impl Journal {
         state.counts.clear();
         state.number = 0;
         state.writes = 0;
+        for (now, most) in state.under_way.values_mut() {
+            *most = *now;
+        }
     }
 
     pub(crate) fn set_capacity(&self, capacity: usize) {
@@ -171,6 +202,24 @@ impl Journal {
         state.capacity = capacity;
         while state.entries.len() > capacity {
             state.entries.pop_front();
+        }
+    }
+}
+
+/// A call that has begun and not ended.
+#[derive(Debug)]
+pub(crate) struct UnderWay<'a> {
+    journal: &'a Journal,
+    names: Vec<(String, String, String)>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.journal.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in &self.names {
+            if let Some((now, _)) = state.under_way.get_mut(name) {
+                *now = now.saturating_sub(1);
+            }
         }
     }
 }

@@ -142,7 +142,7 @@ impl Shared {
 /// One call on its way through a service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     pub(crate) service: Service,
     pub(crate) operation: &'a str,
     pub(crate) caller: &'a Caller,

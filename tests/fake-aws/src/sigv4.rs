@@ -121,8 +121,8 @@ fn build(
         return Err(malformed("Credential must have exactly 5 slash-delimited elements"));
     };
     let Ok(signed_at) = DateTime::strptime("%Y%m%dT%H%M%SZ", date)
-        .and_then(|date| date.to_zoned(TimeZone::UTC))
-        .map(|zoned| zoned.timestamp().as_millisecond())
+        .and_then(|date| TimeZone::UTC.to_timestamp(date))
+        .map(|at| at.as_millisecond())
     else {
         return Err(malformed("Date must be in ISO-8601 'basic format'"));
     };

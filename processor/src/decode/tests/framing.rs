@@ -131,8 +131,8 @@ fn a_broken_record_costs_its_line() {
     let (a, c) = (m("a"), m("c"));
     for (broken, shown) in [
         (r#"{"message":"b"#, r#"{\"message\":\"b"#),
-        (r#"{"message":"b","#, r#"{\"message\":\"b\","#),
         (r#"{"message":"#, r#"{\"message\":"#),
+        (r#"{"message":"b","#, r#"{\"message\":\"b\","#),
         (r#"{"#, r#"{"#),
         (r#"{"n":{"#, r#"{\"n\":{"#),
         (r#"{"n":[1,{"x":"#, r#"{\"n\":[1,{\"x\":"#),
@@ -201,8 +201,8 @@ fn a_line_cut_where_a_value_may_follow_does_not_swallow_the_next_ones() {
     let cut = r#"{"x":"#;
     let bad = r#"syntax <{\"x\":>"#;
     check(format!("{cut}\n{a}\n{b}\n").as_bytes(), &[bad, "a", "b"]);
-    check(format!("{cut}\n{a}\n").as_bytes(), &[r#"syntax <{\"x\":\n>"#, "a"]);
-    check(format!("{cut}[\n{a},\n{b}\n").as_bytes(), &[r#"syntax <{\"x\":[\n>"#, "a", "b"]);
+    check(format!("{cut}\n{a}\n").as_bytes(), &[bad, "a"]);
+    check(format!("{cut}[\n{a},\n{b}\n").as_bytes(), &[r#"syntax <{\"x\":[>"#, "a", "b"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::*;
 
 mod differential;
 mod framing;
+mod gzip;
 mod meaning;
 mod memory;
 mod predecessor;

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_resume_point_gives_the_records_that_are_left() {
-    let object = "\u{feff}[{\"message\":\"a\"},7,\n{\"message\":\"b\"}]\n{\"message\":\"c\"}\n{\"message\":\n[{\"message\":\"d\"},";
+    let object = "\u{feff}[{\"message\":\"a\"},7,\n{\"message\":\"b\"}]\n{\"message\":\"c\"}\n{\"message\":}\n[{\"message\":\"d\"},";
     let options = options(Limits::default(), Reading::Fast);
     let whole = collect(Decoder::new(object.as_bytes(), options)).seen;
     assert_eq!(whole.len(), 7);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::form::invalid;
 use crate::error::ApiError;
-use crate::policy::glob;
+use super::glob::glob;
 
 /// Policies may be this large.
 const LONGEST_POLICY: usize = 16_384;

@@ -308,7 +308,7 @@ mod tests {
         let rows = [
             ("attribute_exists(tenant_id)", json!({}), true),
             ("attribute_not_exists(tenant_id)", json!({}), false),
-            ("attribute_not_exists(nested.other)", json!({}), true),
+            ("attribute_not_exists(nested.absent)", json!({}), true),
             ("#t = :v", json!({":v": {"S": "cloudwatch"}}), true),
             ("#t <> :v", json!({":v": {"S": "s3"}}), true),
             ("absent <> :v", json!({":v": {"S": "s3"}}), false),
@@ -402,7 +402,7 @@ mod tests {
         check_update("DELETE s :s", &json!({":s": {"SS": ["p", "q"]}}), Ok(json!({"s": null})));
         check_update("REMOVE l[0]", &json!({}), Ok(json!({"l": {"L": []}})));
         check_update("SET x.y = :v", &v, Err("document path"));
-        check_update("SET b = missing", &json!({}), Err("does not exist in the item"));
+        check_update("SET b = nothing", &json!({}), Err("does not exist in the item"));
         check_update("SET a = :v, a = :v", &v, Err("overlap"));
         check_update("SET m = :v, m.k = :v", &v, Err("overlap"));
         check_update("SET a = :v SET b = :v", &v, Err("can only be used once"));

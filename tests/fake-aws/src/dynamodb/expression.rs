@@ -155,7 +155,7 @@ impl Placeholders {
     }
 
     pub(super) fn update(&mut self, request: &Value) -> Result<Option<Update>, ApiError> {
-        let update = self.parse(request, "UpdateExpression", Parser::update)?;
+        let update = self.parse(request, "UpdateExpression", |parser| parser.update())?;
         if let Some(update) = &update {
             let mut paths: Vec<Path> = update.set.iter().map(|(path, _)| path.clone()).collect();
             paths.extend(update.remove.iter().cloned());

@@ -1,6 +1,6 @@
 //! Single items: get, put, update, delete, each with its conditions.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::evaluate::{apply, holds, project};
 use super::expression::{Condition, Placeholders, Step};
@@ -196,6 +196,8 @@ pub(super) fn store(table: &mut Table, item: Item) -> Result<ItemKey, ApiError> 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::dynamodb::table::KeyAttribute;
 

@@ -18,6 +18,9 @@ pub struct LogsSettings {
     pub max_groups: usize,
     /// For how long after its creation a stream still refuses events as not found.
     pub creation_lag: Duration,
+    /// Batches with a message that contains this text are refused as invalid, whole, as AWS does
+    /// with what its model does not tell about.
+    pub refused_text: Option<String>,
     /// Whether bodies may come with `Content-Encoding: gzip`, which AWS does not document.
     pub accept_gzip: bool,
 }
@@ -29,6 +32,7 @@ impl Default for LogsSettings {
             max_event_bytes: 1_048_576,
             max_groups: 1_000_000,
             creation_lag: Duration::ZERO,
+            refused_text: None,
             accept_gzip: false,
         }
     }

@@ -129,13 +129,12 @@ pub(crate) fn put(context: &Context<'_>, input: &PutLogEvents<'_>) -> Result<Rep
     let place = (context.caller.account.clone(), context.region.to_owned());
     let group_name = names::group(input.group())?;
     let stream_name = names::stream(input.stream())?;
-    let mut shared = context.shared.logs();
-    let max_event_bytes = shared.settings.max_event_bytes;
     let events = check_model(input.log_events.as_deref())?;
-    drop(shared);
     context.authorize("logs:PutLogEvents", &stream_arn(context, group_name, stream_name))?;
-    shared = context.shared.logs();
+    let mut shared = context.shared.logs();
     let logs = &mut *shared;
+    let max_event_bytes = logs.settings.max_event_bytes;
+    let refused_text = logs.settings.refused_text.clone();
     let group = logs.group_mut(&place, group_name)?;
     let retention = group.retention_days.map(|days| days * DAY);
     let stream = group.streams.get_mut(stream_name).ok_or_else(no_stream)?;
@@ -143,6 +142,9 @@ pub(crate) fn put(context: &Context<'_>, input: &PutLogEvents<'_>) -> Result<Rep
         return Err(no_stream());
     }
     check_sizes(&events, max_event_bytes)?;
+    if refused_text.is_some_and(|text| events.iter().any(|event| event.message.contains(&text))) {
+        return Err(invalid("Log event message is not valid."));
+    }
     let verdict = Verdict::of(&events, context.now, retention)?;
     let valid = events.get(verdict.first_valid..verdict.end_valid).unwrap_or_default();
     note_times(stream, valid, context.now);

@@ -16,7 +16,8 @@ pub(super) fn bucket<'a>(
     if bucket.region != context.region {
         return Err(ApiError::new(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.")
             .member("Endpoint", format!("{name}.s3.{}.amazonaws.com", bucket.region))
-            .member("Bucket", name));
+            .member("Bucket", name)
+            .header("x-amz-bucket-region", &*bucket.region));
     }
     check_owner(context, "x-amz-expected-bucket-owner", bucket)?;
     check(context, bucket, action, key)?;

@@ -67,7 +67,7 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
 
 fn parse_date(text: &str) -> Option<Millis> {
     let date = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
+    Some(TimeZone::UTC.to_timestamp(date).ok()?.as_millisecond())
 }
 
 /// Finds the part of an object that `Range` asks for. What is no range is ignored, as HTTP has it.

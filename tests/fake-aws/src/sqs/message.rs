@@ -261,7 +261,7 @@ impl Selection {
         described.insert("MessageId".to_owned(), json!(message.id));
         described.insert("ReceiptHandle".to_owned(), json!(message.handle()));
         described.insert("MD5OfBody".to_owned(), json!(md5_hex(message.body.as_bytes())));
-        described.insert("Body".to_owned(), json!(message.body));
+        described.insert("Body".to_owned(), json!(&*message.body));
         let system: BTreeMap<&str, String> =
             message.system_attributes().into_iter().filter(|(name, _)| self.wants_system(name)).collect();
         if !system.is_empty() {

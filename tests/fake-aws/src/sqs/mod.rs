@@ -168,24 +168,10 @@ fn ok() -> Reply {
     Reply::with_body(200, "application/x-amz-json-1.0", "{}")
 }
 
-/// An error that older clients know by a name with a prefix.
+/// An error that the model has a shape for.
 fn service_error(code: &'static str, message: impl Into<String>) -> ApiError {
-    let query_code = match code {
-        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue",
-        "MessageNotInflight" => "AWS.SimpleQueueService.MessageNotInflight",
-        "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
-        "TooManyEntriesInBatchRequest" => "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-        "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
-        "InvalidBatchEntryId" => "AWS.SimpleQueueService.InvalidBatchEntryId",
-        "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
-        "PurgeQueueInProgress" => "AWS.SimpleQueueService.PurgeQueueInProgress",
-        "QueueDeletedRecently" => "AWS.SimpleQueueService.QueueDeletedRecently",
-        "UnsupportedOperation" => "AWS.SimpleQueueService.UnsupportedOperation",
-        "QueueNameExists" => "QueueAlreadyExists",
-        other => other,
-    };
     let status = if code == "OverLimit" { 403 } else { 400 };
-    ApiError::new(status, code, message).query_code(query_code)
+    ApiError::new(status, code, message)
 }
 
 fn no_queue() -> ApiError {

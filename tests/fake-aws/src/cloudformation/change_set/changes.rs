@@ -346,6 +346,20 @@ fn property_details(
         .collect()
 }
 
+impl Change {
+    pub(in crate::cloudformation) fn logical_id(&self) -> &str {
+        &self.logical
+    }
+
+    pub(in crate::cloudformation) fn kind_name(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(in crate::cloudformation) fn action_name(&self) -> &'static str {
+        self.action
+    }
+}
+
 impl Detail {
     fn of_property(name: &str) -> Self {
         Self {

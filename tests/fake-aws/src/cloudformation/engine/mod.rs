@@ -7,6 +7,7 @@
 mod bench;
 mod forward;
 mod lookup;
+mod make;
 mod nested;
 mod removal;
 mod rollback;

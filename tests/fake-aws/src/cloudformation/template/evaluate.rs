@@ -176,6 +176,9 @@ impl Scope<'_> {
             "Fn::Split" => {
                 let [separator, source] = self.arguments(name, argument)?;
                 let source = self.at(source, depth)?.as_ref().map(scalar).unwrap_or_default();
+                if source.contains(KNOWN_AFTER_APPLY) {
+                    return Ok(Some(Value::Array(vec![Value::String(source)])));
+                }
                 let parts = source.split(separator.as_str().unwrap_or(",")).map(Value::from).collect();
                 Ok(Some(Value::Array(parts)))
             }

@@ -1,0 +1,279 @@
+//! A pipeline in the stand-in: bucket, queue, table, roles, and tenants with accounts of their own.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fake_aws::{Envelope, FakeAws, NotificationRoute, QueuedMessage};
+use serde_json::{Value, json};
+
+pub(crate) const REGION: &str = "us-east-2";
+pub(crate) const CENTRAL: &str = "111111111111";
+pub(crate) const BUCKET: &str = "central-logs";
+pub(crate) const TABLE: &str = "tenant-configs";
+pub(crate) const ENGINE_ROLE: &str = "arn:aws:iam::111111111111:role/mtlog-processor";
+pub(crate) const CENTRAL_ROLE: &str = "arn:aws:iam::111111111111:role/CentralLogDistribution";
+pub(crate) const MAX_RECEIVES: u32 = 5;
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) fake: FakeAws,
+    pub(crate) queue: String,
+    pub(crate) dead_letters: String,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// A tenant with an account and a role.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    pub(crate) account: String,
+    pub(crate) role: String,
+    pub(crate) group: String,
+}
+
+/// What a run of the binary left.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let fake = FakeAws::start_blocking();
+        fake.add_role(ENGINE_ROLE, &trust_service("ecs-tasks.amazonaws.com"), &[]);
+        fake.add_role(CENTRAL_ROLE, &trust_role(ENGINE_ROLE, None), &[]);
+        fake.create_bucket(CENTRAL, REGION, BUCKET);
+        let attributes = [("VisibilityTimeout", "120")];
+        let (queue, dead_letters) =
+            fake.create_queue_with_dead_letters(CENTRAL, REGION, "logs", MAX_RECEIVES, &attributes);
+        let topic_arn = format!("arn:aws:sns:{REGION}:{CENTRAL}:logs");
+        fake.notify_quietly(BUCKET, NotificationRoute::new(&queue, Envelope::Sns { topic_arn }));
+        fake.create_table(CENTRAL, REGION, TABLE, "tenant_id", "type");
+        let credentials = fake.role_credentials(ENGINE_ROLE, "pod");
+        let mut variables = fake.environment(REGION, &credentials);
+        variables.extend([
+            ("TENANT_CONFIG_TABLE", TABLE.to_owned()),
+            ("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN", CENTRAL_ROLE.to_owned()),
+            ("SQS_QUEUE_URL", queue.clone()),
+            ("SOURCE_BUCKET", BUCKET.to_owned()),
+            ("AWS_S3_USE_PATH_STYLE", "true".to_owned()),
+        ]);
+        Self { fake, queue, dead_letters, variables }
+    }
+
+    /// Sets a variable for all further runs.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) -> &mut Self {
+        self.variables.retain(|(known, _)| *known != name);
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    /// Adds a tenant whose role asks for the central account's id, with a delivery to CloudWatch Logs.
+    pub(crate) fn tenant(&self, id: &str, account: &str) -> Tenant {
+        let role = format!("arn:aws:iam::{account}:role/CustomerLogDistribution");
+        self.fake.add_role(&role, &trust_role(CENTRAL_ROLE, Some(CENTRAL)), &[]);
+        let tenant = Tenant { id: id.to_owned(), account: account.to_owned(), role, group: format!("/logs/{id}") };
+        self.put_item(&tenant.item());
+        tenant
+    }
+
+    pub(crate) fn put_item(&self, item: &Value) {
+        self.fake.put_item(CENTRAL, REGION, TABLE, item);
+    }
+
+    /// Stores a compressed object with a record per line, and announces it.
+    pub(crate) fn put_lines(&self, key: &str, records: &[Value]) {
+        self.fake.put_object(BUCKET, key, gzip(&lines(records)));
+    }
+
+    /// Returns a key of an object of `tenant`.
+    pub(crate) fn key(tenant: &Tenant, name: &str) -> String {
+        format!("cluster-1/{}/api/api-0/20261123-094133-{name}.json.gz", tenant.id)
+    }
+
+    /// Runs the binary until the queue is empty.
+    pub(crate) fn drain(&self) -> Run {
+        self.run(&["--mode", "sqs", "--until-empty"], None)
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) fn run(&self, arguments: &[&str], input: Option<&str>) -> Run {
+        let mut process = self.start(arguments);
+        if let Some(input) = input {
+            process.child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        }
+        process.wait()
+    }
+
+    /// Starts the binary and leaves it running.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_log-processor"));
+        command.env_clear().args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
+        Process { child: command.spawn().unwrap() }
+    }
+
+    /// Returns all messages that reached a tenant's account, in order of acceptance within a stream.
+    pub(crate) fn delivered(&self, tenant: &Tenant) -> Vec<String> {
+        let mut messages = Vec::new();
+        for (target, events) in self.fake.ledger() {
+            if target.account == tenant.account && target.group == tenant.group {
+                messages.extend(events.iter().map(|event| event.message.to_string()));
+            }
+        }
+        messages
+    }
+
+    pub(crate) fn dead(&self) -> Vec<QueuedMessage> {
+        self.fake.queue_messages(&self.dead_letters)
+    }
+
+    /// Waits until `condition` holds.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            std::thread::yield_now();
+            // Gives the processors to those that are waited for.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// Checks that the queue holds nothing any more and the dead-letter queue so many letters.
+    #[track_caller]
+    pub(crate) fn assert_queues(&self, dead: usize) {
+        assert_eq!(self.fake.queue_depth(&self.queue).total(), 0, "messages left");
+        assert_eq!(self.dead().len(), dead, "dead letters");
+    }
+}
+
+impl Tenant {
+    /// Returns the tenant's item for CloudWatch Logs, in DynamoDB's JSON.
+    pub(crate) fn item(&self) -> Value {
+        json!({
+            "tenant_id": {"S": self.id},
+            "type": {"S": "cloudwatch"},
+            "enabled": {"BOOL": true},
+            "target_region": {"S": REGION},
+            "log_distribution_role_arn": {"S": self.role},
+            "log_group_name": {"S": self.group},
+        })
+    }
+}
+
+/// A running binary. Killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Run {
+        drop(self.child.stdin.take());
+        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            out.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut stderr = String::new();
+        err.read_to_string(&mut stderr).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Run { code, stdout: reader.join().unwrap(), stderr }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Run {
+    /// Returns the lines that say what became of objects.
+    pub(crate) fn objects(&self) -> Vec<BTreeMap<String, Value>> {
+        let lines = self.stderr.lines().filter_map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).ok());
+        lines.filter(|line| line.get("message") == Some(&json!("object"))).collect()
+    }
+
+    /// Returns one number of every such line, added up.
+    pub(crate) fn sum(&self, name: &str) -> u64 {
+        self.objects().iter().filter_map(|line| line.get(name)?.as_u64()).sum()
+    }
+
+    /// Checks the exit code; shows the log lines otherwise.
+    #[track_caller]
+    pub(crate) fn assert_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        self
+    }
+
+    /// Checks that every record of every object is accounted for.
+    #[track_caller]
+    pub(crate) fn assert_balanced(&self) -> &Self {
+        const STATES: [&str; 7] =
+            ["delivered", "filtered", "rejected_old", "rejected_new", "expired", "quarantined", "undecodable"];
+        for line in self.objects() {
+            let number = |name: &str| line[name].as_u64().unwrap();
+            assert_eq!(number("read"), STATES.map(number).iter().sum::<u64>(), "{line:?}");
+        }
+        self
+    }
+}
+
+/// Returns records with numbered messages, a millisecond apart, the first of them `age` ago.
+pub(crate) fn records(fake: &FakeAws, count: usize, age: Duration) -> Vec<Value> {
+    let start = fake.now().as_millisecond() - i64::try_from(age.as_millis()).unwrap();
+    (0..count)
+        .map(|number| {
+            let at = jiff::Timestamp::from_millisecond(start + i64::try_from(number).unwrap()).unwrap();
+            json!({"message": format!("line {number}"), "timestamp": at.to_string(), "stream": "stdout"})
+        })
+        .collect()
+}
+
+/// Returns the messages of `records`.
+pub(crate) fn messages(records: &[Value]) -> Vec<String> {
+    records.iter().map(|record| record["message"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn lines(records: &[Value]) -> String {
+    records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn trust_service(service: &str) -> String {
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]})
+    .to_string()
+}
+
+/// Returns the trust policy of a role that `role` may take, with an external id if there is one.
+pub(crate) fn trust_role(role: &str, external_id: Option<&str>) -> String {
+    let mut statement = json!({"Effect": "Allow", "Principal": {"AWS": role}, "Action": "sts:AssumeRole"});
+    if let Some(id) = external_id {
+        statement["Condition"] = json!({"StringEquals": {"sts:ExternalId": id}});
+    }
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+}

@@ -1,0 +1,157 @@
+//! What the commands about stacks share: whom we talk to, and what the stacks are called.
+
+use clap::Args;
+use mtlog_processor::model::ids::Region;
+
+use super::{Context, identity};
+use crate::{
+    aws::{cloudformation::CloudFormation, session::Session},
+    cli::ConnectionArgs,
+    config::{
+        connection::ConnectionFlags,
+        deploy::{self as settings, DeployFlags, DeploySettings},
+        layers, vars,
+    },
+    deploy::{
+        desired::Place,
+        stack::{Presence, Stack, StackName},
+        target::{Naming, Target, former_stack_name, stack_name},
+    },
+    error::{CliError, ExitStatus, Message},
+};
+
+/// Which stacks, for commands that only look at them or take them away.
+#[derive(Debug, Clone, Args)]
+pub struct StackArgs {
+    /// development, staging or production [env: ENVIRONMENT] [default: development]
+    #[arg(long, short = 'e', alias = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// Name of the pipeline [env: `PROJECT_NAME`] [default: multi-tenant-logging]
+    #[arg(long, short = 'p', value_name = "NAME")]
+    project: Option<String>,
+    /// A name for the stack other than the usual one
+    #[arg(long, short = 's', value_name = "NAME")]
+    stack_name: Option<String>,
+    /// The cluster [env: `CLUSTER_NAME`]
+    #[arg(long, value_name = "NAME")]
+    cluster_name: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+impl StackArgs {
+    /// Returns the flags about the connection.
+    pub(super) fn connection_flags(&self) -> ConnectionFlags {
+        self.connection.flags()
+    }
+
+    /// Returns the flags for the settings' resolution.
+    pub(super) fn flags(&self, targets: &[String]) -> DeployFlags {
+        DeployFlags {
+            targets: targets.to_vec(),
+            environment: self.environment.clone(),
+            project: self.project.clone(),
+            stack_name: self.stack_name.clone(),
+            cluster_name: self.cluster_name.clone(),
+            connection: self.connection.flags(),
+            ..DeployFlags::default()
+        }
+    }
+}
+
+/// An open connection with the settings that led to it.
+pub(super) struct Opened {
+    pub(super) settings: DeploySettings,
+    pub(super) session: Session,
+    pub(super) place: Place,
+}
+
+/// Resolves the settings, opens the session and makes sure that the account is the one that the settings demand.
+pub(super) async fn open(context: &Context<'_>, flags: &DeployFlags) -> Result<Opened, CliError> {
+    let settings = settings::resolve(&context.layers, flags)?;
+    let session = Session::open(&settings.connection.session).await;
+    let region = region(&settings, &session)?;
+    let identity = identity::checked(&session, &settings.connection).await?;
+    Ok(Opened { settings, session, place: Place { account: identity.account, region } })
+}
+
+/// The region, from the settings or else from the profile. There is no default: a stack in the wrong region costs
+/// more than a flag.
+fn region(settings: &DeploySettings, session: &Session) -> Result<Region, CliError> {
+    if let Some(region) = &settings.connection.region {
+        return Ok(region.value.clone());
+    }
+    let Some(text) = session.region() else {
+        let text = format!("the region is missing: {}", layers::remedy(&vars::REGION));
+        return Err(CliError::new(ExitStatus::Usage, Message(text)));
+    };
+    text.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))
+}
+
+impl Opened {
+    /// Returns what stack names are made of, for stacks in `region`.
+    pub(super) fn naming<'a>(&'a self, region: &'a Region) -> Naming<'a> {
+        Naming {
+            project: self.settings.project.value.as_str(),
+            environment: self.settings.environment.value.as_str(),
+            region,
+            cluster: self.settings.cluster.as_ref().map(|cluster| cluster.value.as_str()),
+        }
+    }
+
+    /// Returns the stack's name: the one that was given, else the usual one.
+    pub(super) fn stack_name(&self, target: Target) -> Result<StackName, CliError> {
+        let usual = || {
+            stack_name(target, self.naming(&self.place.region))
+                .map_err(|error| CliError::new(ExitStatus::Usage, error))
+        };
+        self.settings.stack_name.clone().map_or_else(usual, Ok)
+    }
+
+    /// Returns the name that the stack had before mtlog, where that was another and none is given.
+    pub(super) fn former_stack_name(&self, target: Target) -> Option<StackName> {
+        if self.settings.stack_name.is_some() {
+            return None;
+        }
+        former_stack_name(target, self.naming(&self.place.region))
+    }
+
+    /// Returns the stack of `target` under its name or its former one.
+    pub(super) async fn stack(&self, client: &CloudFormation, target: Target) -> Result<(StackName, Presence), CliError> {
+        let name = self.stack_name(target)?;
+        let presence = presence(client, &name).await?;
+        if presence == Presence::Absent
+            && let Some(former) = self.former_stack_name(target)
+        {
+            let before = self::presence(client, &former).await?;
+            if before != Presence::Absent {
+                return Ok((former, before));
+            }
+        }
+        Ok((name, presence))
+    }
+
+    /// Returns the stack of `target`, which must exist.
+    pub(super) async fn existing(&self, client: &CloudFormation, target: Target) -> Result<Stack, CliError> {
+        match self.stack(client, target).await? {
+            (_, Presence::Present(stack)) => Ok(*stack),
+            (name, Presence::Absent) => Err(self.absent(&name).next(format!("mtlog deploy {target} --dry-run"))),
+        }
+    }
+
+    /// The failure that a stack does not exist.
+    pub(super) fn absent(&self, name: &StackName) -> CliError {
+        let Place { account, region } = &self.place;
+        let text = format!("there is no stack `{name}` in {region} of account {account}");
+        CliError::new(ExitStatus::Preflight, Message(text))
+            .hint("stack names are made of project, environment and region: check --project, --environment and --region")
+            .next("mtlog status")
+    }
+}
+
+async fn presence(client: &CloudFormation, name: &StackName) -> Result<Presence, CliError> {
+    client
+        .presence(name.as_str())
+        .await
+        .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))
+}
