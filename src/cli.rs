@@ -101,9 +101,9 @@ pub struct ConsentArgs {
     /// Ask nothing; fail where a question would be needed
     #[arg(long)]
     pub no_input: bool,
-    /// Confirm by name what cannot be undone
+    /// Confirm by name what cannot be undone; may be repeated
     #[arg(long, value_name = "NAME")]
-    pub confirm: Option<String>,
+    pub confirm: Vec<String>,
 }
 
 impl ConsentArgs {
@@ -118,18 +118,26 @@ impl ConsentArgs {
 pub enum Command {
     /// Create or update stacks
     Deploy(Box<commands::deploy::DeployArgs>),
+    /// Show what a deployment would change; no call that writes is made
+    Plan(Box<commands::deploy::PlanArgs>),
+    /// Delete stacks
+    Destroy(commands::destroy::DestroyArgs),
     /// Show every stack of the pipeline in the region
     Status(commands::status::StatusArgs),
     /// Print what stacks tell: names, ARNs and URLs
     Outputs(commands::outputs::OutputsArgs),
     /// Show what happened to a stack and to those nested in it
     Events(commands::events::EventsArgs),
+    /// Explain a code such as MT001, or list all of them
+    Explain(commands::explain::ExplainArgs),
     /// Show settings and where they come from
     Config(commands::config::ConfigArgs),
     /// Write realistic pod logs to standard output, a directory or the bucket
     Generate(Box<commands::generate::GenerateArgs>),
     /// Build and push the engine's image
     Image(commands::image::ImageArgs),
+    /// Fill in, apply and check the Kubernetes manifests
+    K8s(Box<commands::k8s::K8sArgs>),
     /// Run the engine: deliver log objects to their tenants
     Process(Box<commands::process::ProcessArgs>),
     /// Keep tenants: who gets which logs, and where

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod deploy;
 pub mod generate;
+pub mod k8s;
 pub mod image;
 pub mod onboard;
 pub mod template;

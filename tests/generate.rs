@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use fake_aws::{FakeAws, Fault, Response};
 use flate2::read::MultiGzDecoder;
 use mtlog_processor::model::key::{KeyPrefix, LogObject};
 use serde_json::Value;
@@ -194,6 +195,58 @@ fn objects_follow_the_key_layout_and_agree_with_the_manifest() {
         assert_eq!(counted(&all), manifest(&file));
         assert_eq!(manifest(&file).len(), 4);
     }
+}
+
+fn bucket_command(fake: &FakeAws) -> Command {
+    let mut command = mtlog();
+    command.envs(fake.environment("us-east-2", &fake.root_credentials("111111111111")));
+    command.env("AWS_S3_USE_PATH_STYLE", "true").args(["--bucket", "central", "--key-prefix", "logs"]);
+    command.args(["--tenant", "acme", "--application", "web", "--application", "api"]);
+    command
+}
+
+#[test]
+fn objects_in_the_bucket_are_those_that_a_collector_would_write() {
+    let fake = FakeAws::start_blocking();
+    fake.create_bucket("111111111111", "us-east-2", "central");
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("manifest.jsonl");
+    let output = bucket_command(&fake)
+        .args(["--count", "1000", "--records-per-object", "70", "--manifest", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let prefix: KeyPrefix = "logs".parse().unwrap();
+    let mut all = Vec::new();
+    for key in fake.object_keys("central") {
+        let object = LogObject::parse(&key, &prefix).unwrap_or_else(|error| panic!("{key}: {error}"));
+        assert_eq!((object.tenant.as_str(), object.cluster.as_str()), ("acme", "test-cluster"));
+        let stored = fake.object("central", &key).unwrap();
+        assert_eq!(stored.headers.get("content-encoding").map(String::as_str), Some("gzip"));
+        assert_eq!(stored.headers.get("content-type").map(String::as_str), Some("text/x-log"));
+        let mut text = String::new();
+        MultiGzDecoder::new(&stored.body.unwrap()[..]).read_to_string(&mut text).unwrap();
+        all.extend(records(&text));
+    }
+    assert_eq!(fake.object_keys("central").len(), 16);
+    assert_eq!(counted(&all), manifest(&file));
+    assert_eq!(all.len(), 1000);
+}
+
+#[test]
+fn a_bucket_that_cannot_be_written_is_named_with_the_reason() {
+    let fake = FakeAws::start_blocking();
+    let output = bucket_command(&fake).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("to bucket `central`") && said.contains("NoSuchBucket"), "{said}");
+
+    fake.create_bucket("111111111111", "us-east-2", "central");
+    fake.inject(Fault::on("s3:PutObject").respond(Response::access_denied()));
+    let output = bucket_command(&fake).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("s3:PutObject"), "{said}");
 }
 
 #[test]

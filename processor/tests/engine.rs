@@ -8,3 +8,12 @@ mod world;
 
 #[path = "engine/notification.rs"]
 mod notification;
+
+#[path = "engine/access.rs"]
+mod access;
+#[path = "engine/cloudwatch.rs"]
+mod cloudwatch;
+#[path = "engine/content.rs"]
+mod content;
+#[path = "engine/timestamps.rs"]
+mod timestamps;

@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::{
     Client,
-    types::{self as sdk, Capability, ChangeSetType, OnStackFailure, TemplateStage},
+    types::{self as sdk, Capability, ChangeSetType, EventFilter, OnStackFailure, TemplateStage},
 };
-use jiff::Timestamp;
-
 use super::{
     change_set,
     fault::{Fault, FaultClass, is_missing_stack},
+    stack,
 };
 use crate::deploy::{
     change::ResourceChange,
     stack::{Presence, Stack, StackEvent, StackResource},
-    status::{ResourceStatus, StackStatus},
+    status::ResourceStatus,
 };
 
 const SERVICE: &str = "cloudformation";
@@ -111,7 +110,7 @@ impl CloudFormation {
             }
         };
         let stack = answer.stacks.unwrap_or_default().into_iter().next();
-        Ok(stack.map_or(Presence::Absent, |stack| Presence::Present(Box::new(read_stack(stack)))))
+        Ok(stack.map_or(Presence::Absent, |stack| Presence::Present(Box::new(stack::read(stack)))))
     }
 
     /// Returns every stack of the region whose name starts with `prefix`, nested ones left out.
@@ -119,7 +118,7 @@ impl CloudFormation {
         let mut pages = self.0.describe_stacks().into_paginator().items().send();
         let mut stacks = Vec::new();
         while let Some(stack) = pages.next().await {
-            let stack = read_stack(stack.map_err(|error| Fault::new(SERVICE, "DescribeStacks", error))?);
+            let stack = stack::read(stack.map_err(|error| Fault::new(SERVICE, "DescribeStacks", error))?);
             if stack.parent.is_none() && stack.name.starts_with(prefix) {
                 stacks.push(stack);
             }
@@ -169,7 +168,7 @@ impl CloudFormation {
             if after.is_some() && event.event_id.as_deref() == after {
                 break;
             }
-            events.push(read_event(event)?);
+            events.push(stack::read_event(event)?);
             if events.len() >= limit {
                 break;
             }
@@ -226,6 +225,20 @@ impl CloudFormation {
             .await
             .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
         Ok(change_set::state(answer.status.as_ref(), answer.status_reason))
+    }
+
+    /// Returns what CloudFormation's checks found wrong with a change set, a line each.
+    ///
+    /// Not every region knows this call and not everybody may make it: without an answer there are no lines.
+    pub async fn failed_checks(&self, change_set: &str) -> Vec<String> {
+        let filter = EventFilter::builder().failed_events(true).build();
+        let mut pages =
+            self.0.describe_events().change_set_name(change_set).filters(filter).into_paginator().send();
+        let mut lines = Vec::new();
+        while let Some(Ok(page)) = pages.next().await {
+            lines.extend(page.operation_events.unwrap_or_default().into_iter().filter_map(stack::failed_check));
+        }
+        lines
     }
 
     /// Returns every change in a change set, those of nested stacks included.
@@ -326,49 +339,4 @@ impl CloudFormation {
             .map(|_| ())
             .map_err(|error| Fault::new(SERVICE, "DeleteStack", error))
     }
-}
-
-fn read_stack(stack: sdk::Stack) -> Stack {
-    let pairs = |pairs: Vec<(Option<String>, Option<String>)>| -> BTreeMap<String, String> {
-        pairs.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))).collect()
-    };
-    Stack {
-        name: stack.stack_name.unwrap_or_default(),
-        id: stack.stack_id.unwrap_or_default(),
-        status: StackStatus::of(stack.stack_status.as_ref().map_or("", sdk::StackStatus::as_str)),
-        reason: stack.stack_status_reason.filter(|reason| !reason.is_empty()),
-        parameters: pairs(
-            stack.parameters.unwrap_or_default().into_iter().map(|p| (p.parameter_key, p.parameter_value)).collect(),
-        ),
-        outputs: pairs(stack.outputs.unwrap_or_default().into_iter().map(|o| (o.output_key, o.output_value)).collect()),
-        tags: pairs(stack.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect()),
-        created: stack.creation_time.as_ref().and_then(timestamp),
-        updated: stack.last_updated_time.as_ref().and_then(timestamp),
-        protected: stack.enable_termination_protection.unwrap_or(false),
-        parent: stack.parent_id.filter(|id| !id.is_empty()),
-    }
-}
-
-fn read_event(event: sdk::StackEvent) -> Result<StackEvent, Fault> {
-    const OPERATION: &str = "DescribeStackEvents";
-    let time = event.timestamp.as_ref().and_then(timestamp);
-    let (Some(id), Some(stack_id), Some(time)) = (event.event_id, event.stack_id, time) else {
-        return Err(Fault::unreadable(SERVICE, OPERATION, "an event has no id, stack or time"));
-    };
-    Ok(StackEvent {
-        id,
-        stack_id,
-        logical_id: event.logical_resource_id.unwrap_or_default(),
-        physical_id: event.physical_resource_id.unwrap_or_default(),
-        resource_type: event.resource_type.unwrap_or_default(),
-        status: ResourceStatus::of(event.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str)),
-        reason: event.resource_status_reason.filter(|reason| !reason.is_empty()),
-        time,
-        token: event.client_request_token,
-        stabilising: event.detailed_status == Some(sdk::DetailedStatus::ConfigurationComplete),
-    })
-}
-
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }

@@ -173,10 +173,10 @@ fn classify(code: Option<&str>, message: Option<&str>, http_status: Option<u16>)
             FaultClass::Denied
         }
         "NoSuchBucket" | "NotFound" | "NoSuchKey" | "ResourceNotFoundException" | "ChangeSetNotFound"
-        | "ChangeSetNotFoundException" | "StackNotFoundException" => FaultClass::Missing,
+        | "ChangeSetNotFoundException" | "StackNotFoundException" | "RepositoryNotFoundException" => FaultClass::Missing,
         "ConditionalCheckFailedException" | "PreconditionFailed" | "ConditionalRequestConflict"
         | "AlreadyExistsException" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "InvalidChangeSetStatus"
-        | "OperationInProgressException" | "TokenAlreadyExistsException" => FaultClass::Conflict,
+        | "OperationInProgressException" | "TokenAlreadyExistsException" | "RepositoryAlreadyExistsException" => FaultClass::Conflict,
         _ if is_missing_stack(Some(code), message) => FaultClass::Missing,
         _ => match http_status {
             Some(500..) => FaultClass::Transient,

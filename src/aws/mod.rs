@@ -9,4 +9,5 @@ pub mod ecr;
 pub mod fault;
 pub mod s3;
 pub mod session;
+mod stack;
 pub mod sts;

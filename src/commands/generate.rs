@@ -40,7 +40,6 @@ Examples:
   mtlog generate --count 20
   mtlog generate --count 0 --rate 50 --format collector
   mtlog generate --count 100000 --tenant acme --tenant globex --directory out --manifest out.jsonl")]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct GenerateArgs {
     /// Where the random sequences start
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]

@@ -2,15 +2,19 @@
 
 pub mod config;
 pub mod deploy;
+pub mod destroy;
 pub mod events;
+pub mod explain;
 pub mod generate;
 pub mod identity;
 pub mod image;
+pub mod k8s;
 pub mod outputs;
 pub mod process;
 pub mod status;
 pub mod target;
 pub mod tenant;
+mod watching;
 
 use std::future::Future;
 
@@ -40,12 +44,16 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
     let context = Context { ui, layers: Layers::new(environment, dotenv) };
     match cli.command {
         Command::Deploy(args) => block_on(deploy::run(&context, &args)),
+        Command::Plan(args) => block_on(deploy::run_plan(&context, &args)),
+        Command::Destroy(args) => block_on(destroy::run(&context, &args)),
         Command::Status(args) => block_on(status::run(&context, &args)),
         Command::Outputs(args) => block_on(outputs::run(&context, &args)),
         Command::Events(args) => block_on(events::run(&context, &args)),
+        Command::Explain(args) => explain::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Generate(args) => block_on(generate::run(&context, *args)),
         Command::Image(args) => block_on(image::run(&context, args)),
+        Command::K8s(args) => block_on(k8s::run(&context, *args)),
         Command::Process(args) => process::run(&context, *args),
         Command::Tenant(args) => block_on(tenant::run(&context, args)),
     }

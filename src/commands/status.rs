@@ -91,7 +91,8 @@ pub async fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitStatus,
             parts: parts(stack),
         })
         .collect();
-    rows.sort_by(|a, b| (a.target, &a.stack).cmp(&(b.target, &b.stack)));
+    // What is ours comes first, in the order of dependence.
+    rows.sort_by(|a, b| (a.target.is_none(), a.target, &a.stack).cmp(&(b.target.is_none(), b.target, &b.stack)));
     let report = StatusReport {
         account: opened.place.account.to_string(),
         region: opened.place.region.to_string(),

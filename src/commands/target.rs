@@ -33,7 +33,7 @@ pub struct StackArgs {
     #[arg(long, short = 's', value_name = "NAME")]
     stack_name: Option<String>,
     /// The cluster [env: `CLUSTER_NAME`]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "cluster", value_name = "NAME")]
     cluster_name: Option<String>,
     #[command(flatten)]
     connection: ConnectionArgs,

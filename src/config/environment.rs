@@ -45,6 +45,11 @@ impl Environment {
     }
 }
 
+/// Returns where this program's own file is.
+pub fn program_path() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
 /// Reads the file that `--env-file` names, or `.env` in the current directory if there is one.
 pub fn read_dotenv(named: Option<&Path>) -> Result<DotEnv, DotEnvError> {
     let path = named.map_or_else(|| PathBuf::from(".env"), Path::to_path_buf);

@@ -135,7 +135,8 @@ fn kind(resource: &Value) -> &str {
     resource.get("Type").and_then(Value::as_str).unwrap_or("unknown")
 }
 
-fn fate(resource: &Value) -> Fate {
+/// Returns what becomes of the real thing when the resource leaves its stack.
+pub fn fate(resource: &Value) -> Fate {
     policy(resource, "DeletionPolicy")
 }
 

@@ -37,12 +37,14 @@ pub enum ExecuteError {
         fault: Box<Fault>,
     },
     /// CloudFormation cannot make a change set of the template and parameters.
-    #[error("CloudFormation refused the change set for stack `{stack}`: {reason}")]
+    #[error("CloudFormation refused the change set for stack `{stack}`: {reason}{}", listed(checks))]
     ChangeSetRefused {
         /// The stack.
         stack: String,
         /// CloudFormation's reason.
         reason: String,
+        /// What its checks found, a line each.
+        checks: Vec<String>,
     },
     /// The change set is not there after the time that is allowed for it.
     #[error("CloudFormation has not finished the change set for stack `{stack}` after {minutes} minutes")]
@@ -52,6 +54,10 @@ pub enum ExecuteError {
         /// How long was waited.
         minutes: u64,
     },
+}
+
+fn listed(checks: &[String]) -> String {
+    checks.iter().map(|check| format!("\n  - {check}")).collect()
 }
 
 /// Names what was being done when a call failed.
@@ -181,8 +187,9 @@ pub async fn prepare(client: &CloudFormation, plan: &Plan, attempt: i64) -> Resu
                 return Ok(Prepared::NoChanges);
             }
             Ok(ChangeSetState::Failed(reason)) => {
+                let checks = client.failed_checks(&ids.change_set).await;
                 discard(client, &ids, request.kind).await?;
-                return Err(ExecuteError::ChangeSetRefused { stack: stack.to_owned(), reason });
+                return Err(ExecuteError::ChangeSetRefused { stack: stack.to_owned(), reason, checks });
             }
             Ok(ChangeSetState::Pending) => {}
             Err(fault) if fault.is_passing() => {}

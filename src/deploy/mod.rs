@@ -17,6 +17,7 @@ pub mod plan;
 pub mod state;
 
 pub mod event;
+pub mod explain;
 pub mod operation;
 pub mod outputs;
 

@@ -88,6 +88,11 @@ pub fn plan(desired: Desired, observed: &Observed) -> Result<Plan, Obstacles> {
 }
 
 impl Plan {
+    /// Returns the template's defaults of parameters.
+    pub fn defaults(&self) -> BTreeMap<String, String> {
+        self.document.parameters().into_iter().filter_map(|declared| Some((declared.name, declared.default?))).collect()
+    }
+
     /// Returns what changes in the stack and in those nested in it, worked out from templates alone.
     pub fn estimated_changes(
         &self,

@@ -221,9 +221,9 @@ impl Registry {
         self.client.store_auth_if_needed(&self.host, &self.login).await;
         match self.manifest_digest(&target).await {
             Ok(found) if found == pushed.digest => return Ok(pushed),
-            Err(denied @ RegistryError::Denied { .. }) => return Err(denied),
             // Another image or none: whether it may be replaced is the registry's decision.
-            Ok(_) | Err(_) => {}
+            Ok(_) | Err(RegistryError::Missing { .. }) => {}
+            Err(error) => return Err(error),
         }
         for blob in [&image.layer, &image.config] {
             self.push_blob(&reference, blob, on_event).await?;

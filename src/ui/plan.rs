@@ -60,6 +60,9 @@ pub struct PlanView {
     /// What people call the resources, by path.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
+    /// The template's defaults of parameters.
+    #[serde(skip)]
+    pub defaults: BTreeMap<String, String>,
 }
 
 /// The plans of a dry run.
@@ -140,9 +143,10 @@ impl PlanView {
     }
 
     fn render_values(&self, text: &mut String, palette: Palette) {
-        // Of a new stack everything is new; only what was found elsewhere is worth a line.
+        // Of a new stack everything is new; only what is not the template's default is worth a line.
         let worth = |change: &&ParameterChange| {
-            self.operation == Operation::Update || self.wired.contains_key(&change.name)
+            let usual = self.defaults.get(&change.name) == change.after.as_ref();
+            self.operation == Operation::Update || !(usual || change.name.ends_with("TemplateUrl"))
         };
         let shown: Vec<(&str, &ParameterChange)> = self
             .parameters
@@ -153,7 +157,8 @@ impl PlanView {
             .collect();
         for (kind, change) in shown {
             let value = transition(change.before.as_deref(), change.after.as_deref(), self.operation);
-            text.push_str(&format!("  {} {kind} {}: {value}", palette.changed("~"), change.name));
+            let mark = if self.operation == Operation::Create { palette.good("+") } else { palette.changed("~") };
+            text.push_str(&format!("  {mark} {kind} {}: {value}", change.name));
             if let Some(source) = self.wired.get(&change.name) {
                 text.push_str(&palette.dim(&format!("  (from {source})")));
             }
@@ -285,6 +290,7 @@ mod tests {
             hidden: 0,
             uploads: 0,
             names: BTreeMap::from([("SQSStack/LogDeliveryQueue".to_owned(), "Queue".to_owned())]),
+            defaults: BTreeMap::new(),
         }
     }
 

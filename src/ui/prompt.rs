@@ -12,8 +12,8 @@ pub struct Answers {
     pub yes: bool,
     /// `--no-input`: nothing is asked.
     pub no_input: bool,
-    /// `--confirm NAME`: the typed name for what cannot be undone.
-    pub confirm: Option<String>,
+    /// `--confirm NAME`: the typed names for what cannot be undone.
+    pub confirm: Vec<String>,
 }
 
 /// Proof that somebody agreed. Only this module makes it, and what changes an account takes it by value.
@@ -26,7 +26,7 @@ impl Ui {
     pub fn could_agree(&self, name: Option<(&str, &str)>, answers: &Answers) -> Result<(), CliError> {
         let can_ask = self.can_ask() && !answers.no_input;
         match name {
-            Some((name, warning)) if answers.confirm.is_none() && !can_ask => {
+            Some((name, warning)) if answers.confirm.is_empty() && !can_ask => {
                 Err(cannot_ask(&format!("--confirm {name}")).hint(warning.to_owned()))
             }
             None if !answers.yes && !can_ask => Err(cannot_ask("--yes")),
@@ -52,12 +52,12 @@ impl Ui {
 
     /// Asks for `name` to be typed, whatever `--yes` says, unless `--confirm` holds it.
     pub fn agree_by_name(&self, warning: &str, name: &str, answers: &Answers) -> Result<Consent, CliError> {
-        if let Some(given) = &answers.confirm {
-            if given == name {
-                return Ok(Consent(()));
-            }
+        if answers.confirm.iter().any(|given| given == name) {
+            return Ok(Consent(()));
+        }
+        if let Some(given) = answers.confirm.first() {
             let text = format!("--confirm says `{given}`, but what is at stake is `{name}`");
-            return Err(CliError::new(ExitStatus::Declined, Message(text)));
+            return Err(CliError::new(ExitStatus::Declined, Message(text)).hint(warning.to_owned()));
         }
         if answers.no_input || !self.can_ask() {
             return Err(cannot_ask(&format!("--confirm {name}")).hint(warning.to_owned()));

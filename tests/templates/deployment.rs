@@ -1,26 +1,25 @@
 //! Works out what a template comes to: parameters checked, conditions and functions resolved, child
 //! stacks included. Anything unknown is a panic, since a template with it would not deploy.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::collections::BTreeMap;
 
 use mtlog::template::catalogue::TemplateId;
-use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{document::Template, physical};
+use super::{constraints::checked_parameters, document::Template, physical};
 
 /// Where a stack is deployed.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
-    pub partition: &'static str,
-    pub url_suffix: &'static str,
-    pub account: &'static str,
-    pub region: &'static str,
+pub(crate) struct Place {
+    pub(crate) partition: &'static str,
+    pub(crate) url_suffix: &'static str,
+    pub(crate) account: &'static str,
+    pub(crate) region: &'static str,
 }
 
 /// Why CloudFormation would refuse the parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// A parameter that the template does not have.
     Unknown(String),
     /// A required parameter without a value.
@@ -33,22 +32,22 @@ pub enum Refusal {
 
 /// A resource as CloudFormation would make it.
 #[derive(Debug, Clone)]
-pub struct Resource {
-    pub kind: String,
-    pub properties: Value,
+pub(crate) struct Resource {
+    pub(crate) kind: String,
+    pub(crate) properties: Value,
 }
 
 /// A stack as CloudFormation would make it. Resources of child stacks are named `Child/Resource`.
 #[derive(Debug, Clone, Default)]
-pub struct Deployed {
-    pub resources: BTreeMap<String, Resource>,
-    pub outputs: BTreeMap<String, String>,
+pub(crate) struct Deployed {
+    pub(crate) resources: BTreeMap<String, Resource>,
+    pub(crate) outputs: BTreeMap<String, String>,
     /// Names of exports, with their values.
-    pub exports: BTreeMap<String, String>,
+    pub(crate) exports: BTreeMap<String, String>,
 }
 
-pub const CENTRAL_ACCOUNT: &str = "111111111111";
-pub const OHIO: Place = Place {
+pub(crate) const CENTRAL_ACCOUNT: &str = "111111111111";
+pub(crate) const OHIO: Place = Place {
     partition: "aws",
     url_suffix: "amazonaws.com",
     account: CENTRAL_ACCOUNT,
@@ -56,7 +55,7 @@ pub const OHIO: Place = Place {
 };
 
 /// Deploys a template of this project.
-pub fn deploy(
+pub(crate) fn deploy(
     id: TemplateId,
     place: Place,
     parameters: &[(&str, &str)],
@@ -67,7 +66,7 @@ pub fn deploy(
 }
 
 /// Deploys a template.
-pub fn deploy_template(
+pub(crate) fn deploy_template(
     template: &Template,
     place: Place,
     given: BTreeMap<String, String>,
@@ -350,65 +349,6 @@ impl Stack<'_> {
         }
         json!(format!("{result}{rest}"))
     }
-}
-
-/// Checks what is given against the template's parameters and adds the defaults.
-fn checked_parameters(
-    template: &Template,
-    given: BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, Refusal> {
-    let declared = template.section("Parameters");
-    if let Some(unknown) = given.keys().find(|name| !declared.contains_key(*name)) {
-        return Err(Refusal::Unknown(unknown.clone()));
-    }
-    let mut parameters = BTreeMap::new();
-    for (name, parameter) in declared {
-        let default = parameter.get("Default").map(|value| value.as_str().unwrap().to_owned());
-        let Some(value) = given.get(name).cloned().or(default) else {
-            return Err(Refusal::Missing(name.clone()));
-        };
-        if !is_acceptable(parameter, &value) {
-            return Err(Refusal::Constraint(name.clone()));
-        }
-        parameters.insert(name.clone(), value);
-    }
-    Ok(parameters)
-}
-
-fn is_acceptable(parameter: &Value, value: &str) -> bool {
-    let items: Vec<&str> = if parameter["Type"] == "CommaDelimitedList" {
-        value.split(',').collect()
-    } else {
-        vec![value]
-    };
-    let number = |text: &Value| text.as_str().map(|text| text.parse::<i64>().unwrap());
-    items.into_iter().all(|item| {
-        let matches =
-            parameter.get("AllowedPattern").and_then(Value::as_str).is_none_or(|pattern| {
-                // CloudFormation matches the whole value, as Java's `matches` does.
-                matches_whole(pattern, item)
-            });
-        let allowed = parameter
-            .get("AllowedValues")
-            .and_then(Value::as_array)
-            .is_none_or(|values| values.iter().any(|allowed| allowed == item));
-        let in_range = parameter["Type"] != "Number"
-            || item.parse::<i64>().is_ok_and(|item| {
-                number(&parameter["MinValue"]).is_none_or(|least| least <= item)
-                    && number(&parameter["MaxValue"]).is_none_or(|most| item <= most)
-            });
-        matches && allowed && in_range
-    })
-}
-
-fn matches_whole(pattern: &str, text: &str) -> bool {
-    // Compiling a pattern takes longer than everything else here.
-    static COMPILED: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
-    let mut compiled = COMPILED.lock().unwrap();
-    let regex = compiled
-        .entry(pattern.to_owned())
-        .or_insert_with(|| Regex::new(&format!("^(?:{pattern})$")).unwrap());
-    regex.is_match(text)
 }
 
 fn only_entry(value: &Value) -> Option<(&str, &Value)> {

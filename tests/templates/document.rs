@@ -15,39 +15,39 @@ static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 /// A parsed template.
 #[derive(Debug, Clone)]
-pub struct Template {
-    pub id: TemplateId,
+pub(crate) struct Template {
+    pub(crate) id: TemplateId,
     root: Value,
 }
 
 impl Template {
-    pub fn of(id: TemplateId) -> &'static Self {
+    pub(crate) fn of(id: TemplateId) -> &'static Self {
         &PARSED[&id]
     }
 
     /// Reads a text in place of the template's own, for trying out a mistake.
-    pub fn with_text(id: TemplateId, text: &str) -> Self {
+    pub(crate) fn with_text(id: TemplateId, text: &str) -> Self {
         // A key that occurs twice is an error here already.
         let yaml: Yaml =
             serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", id.path()));
         Self { id, root: long_form(&yaml, id.path()) }
     }
 
-    pub fn all() -> impl Iterator<Item = &'static Self> {
+    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
         PARSED.values()
     }
 
     /// Returns a section, empty if the template has none.
-    pub fn section(&self, name: &str) -> &Map<String, Value> {
+    pub(crate) fn section(&self, name: &str) -> &Map<String, Value> {
         self.root.get(name).and_then(Value::as_object).unwrap_or(&NOTHING)
     }
 
     /// Returns what `path` leads to in a resource's properties as written, without functions resolved.
-    pub fn property(&self, resource: &str, path: &[&str]) -> &Value {
+    pub(crate) fn property(&self, resource: &str, path: &[&str]) -> &Value {
         path.iter().fold(&self.root["Resources"][resource]["Properties"], |value, key| &value[*key])
     }
 
-    pub fn resource(&self, name: &str) -> &Value {
+    pub(crate) fn resource(&self, name: &str) -> &Value {
         &self.root["Resources"][name]
     }
 }

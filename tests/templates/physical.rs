@@ -3,7 +3,7 @@
 use super::deployment::{Place, Resource};
 
 /// The first part of the stack id's UUID; it differs between places.
-pub fn stack_token(place: Place) -> String {
+pub(crate) fn stack_token(place: Place) -> String {
     let sum = place
         .region
         .bytes()
@@ -13,7 +13,7 @@ pub fn stack_token(place: Place) -> String {
 }
 
 /// Returns what `Ref` gives for a resource.
-pub fn reference(resource: &Resource, place: Place) -> String {
+pub(crate) fn reference(resource: &Resource, place: Place) -> String {
     match resource.kind.as_str() {
         "AWS::IAM::ManagedPolicy" | "AWS::SNS::Topic" => arn(resource, place),
         "AWS::KMS::Key" => "11111111-2222-3333-4444-555555555555".to_owned(),
@@ -31,7 +31,7 @@ pub fn reference(resource: &Resource, place: Place) -> String {
 }
 
 /// Returns what `Fn::GetAtt` gives for a resource.
-pub fn attribute(resource: &Resource, attribute: &str, place: Place) -> String {
+pub(crate) fn attribute(resource: &Resource, attribute: &str, place: Place) -> String {
     match (resource.kind.as_str(), attribute) {
         (_, "Arn") => arn(resource, place),
         ("AWS::SQS::Queue", "QueueName") => name(resource),
@@ -40,7 +40,7 @@ pub fn attribute(resource: &Resource, attribute: &str, place: Place) -> String {
 }
 
 /// Returns the name property of a resource, or nothing if its type has none or AWS makes one up.
-pub fn name_property(kind: &str) -> Option<&'static str> {
+pub(crate) fn name_property(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "AWS::IAM::Role" => "RoleName",
         "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",

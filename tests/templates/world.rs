@@ -6,42 +6,42 @@ use serde_json::Value;
 
 use super::deployment::{Deployed, OHIO, Place, deploy};
 
-pub const CUSTOMER_ACCOUNT: &str = "222222222222";
-pub const CUSTOMER: Place = Place { account: CUSTOMER_ACCOUNT, ..OHIO };
-pub const ISSUER: &str = "oidc.op1.openshiftapps.com/2abc3def";
-pub const IMAGE: &str = "111111111111.dkr.ecr.us-east-2.amazonaws.com/log-processor:1";
+pub(crate) const CUSTOMER_ACCOUNT: &str = "222222222222";
+pub(crate) const CUSTOMER: Place = Place { account: CUSTOMER_ACCOUNT, ..OHIO };
+pub(crate) const ISSUER: &str = "oidc.op1.openshiftapps.com/2abc3def";
+pub(crate) const IMAGE: &str = "111111111111.dkr.ecr.us-east-2.amazonaws.com/log-processor:1";
 
 /// The stacks of one pipeline.
-pub struct World {
-    pub global: Deployed,
-    pub regional: Deployed,
-    pub customer: Deployed,
+pub(crate) struct World {
+    pub(crate) global: Deployed,
+    pub(crate) regional: Deployed,
+    pub(crate) customer: Deployed,
     /// Collector roles of the clusters `blue` and `bluebell`.
-    pub blue: Deployed,
-    pub bluebell: Deployed,
-    pub processor: Deployed,
+    pub(crate) blue: Deployed,
+    pub(crate) bluebell: Deployed,
+    pub(crate) processor: Deployed,
 }
 
 /// A role with everything that decides what it may do.
 #[derive(Debug, Clone)]
-pub struct Role {
-    pub arn: String,
-    pub trust: Policy,
-    pub permissions: Vec<Policy>,
+pub(crate) struct Role {
+    pub(crate) arn: String,
+    pub(crate) trust: Policy,
+    pub(crate) permissions: Vec<Policy>,
     /// The keys that a session of the role has because of its tags.
-    pub tags: Context,
+    pub(crate) tags: Context,
 }
 
 /// What a world may differ in.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Settings<'a> {
-    pub global: &'a [(&'a str, &'a str)],
-    pub regional: &'a [(&'a str, &'a str)],
-    pub customer: &'a [(&'a str, &'a str)],
+pub(crate) struct Settings<'a> {
+    pub(crate) global: &'a [(&'a str, &'a str)],
+    pub(crate) regional: &'a [(&'a str, &'a str)],
+    pub(crate) customer: &'a [(&'a str, &'a str)],
 }
 
 impl World {
-    pub fn new(settings: Settings<'_>) -> Self {
+    pub(crate) fn new(settings: Settings<'_>) -> Self {
         let global = deploy(TemplateId::Global, OHIO, settings.global).unwrap();
         let central_role = global.outputs["CentralLogDistributionRoleArn"].as_str();
         let mut parameters = vec![
@@ -85,12 +85,12 @@ impl World {
     }
 
     /// Returns an output of the regional stack.
-    pub fn output(&self, name: &str) -> &str {
+    pub(crate) fn output(&self, name: &str) -> &str {
         &self.regional.outputs[name]
     }
 
     /// Returns a role of one of this world's stacks.
-    pub fn role(&self, stack: &Deployed, name: &str) -> Role {
+    pub(crate) fn role(&self, stack: &Deployed, name: &str) -> Role {
         let resource = &stack.resources[name];
         assert_eq!(resource.kind, "AWS::IAM::Role", "{name}");
         let properties = &resource.properties;
@@ -115,16 +115,16 @@ impl World {
         }
     }
 
-    pub fn central_role(&self) -> Role {
+    pub(crate) fn central_role(&self) -> Role {
         self.role(&self.global, "CentralLogDistributionRole")
     }
 
-    pub fn customer_role(&self) -> Role {
+    pub(crate) fn customer_role(&self) -> Role {
         self.role(&self.customer, "CustomerLogDistributionRole")
     }
 
     /// Returns the policy document of a resource of the regional stack.
-    pub fn resource_policy(&self, resource: &str, property: &str) -> Policy {
+    pub(crate) fn resource_policy(&self, resource: &str, property: &str) -> Policy {
         Policy::resource(&self.regional.resources[resource].properties[property]).unwrap()
     }
 
@@ -144,11 +144,11 @@ impl World {
 
 impl Role {
     /// Asks whether the role may do something where no resource policy has a say.
-    pub fn may(&self, action: &str, resource: &str, context: &Context) -> bool {
+    pub(crate) fn may(&self, action: &str, resource: &str, context: &Context) -> bool {
         self.decision(None, action, resource, context).is_allowed()
     }
 
-    pub fn decision(
+    pub(crate) fn decision(
         &self,
         policy: Option<&Policy>,
         action: &str,
@@ -165,13 +165,13 @@ impl Role {
     }
 
     /// Asks whether the role may assume another one.
-    pub fn may_assume(&self, target: &Self, context: &Context) -> bool {
+    pub(crate) fn may_assume(&self, target: &Self, context: &Context) -> bool {
         self.decision(Some(&target.trust), "sts:AssumeRole", &target.arn, context).is_allowed()
     }
 }
 
 /// Returns a role that the templates did not make, which may do everything that its account allows.
-pub fn stranger(arn: &str) -> Role {
+pub(crate) fn stranger(arn: &str) -> Role {
     let everything = serde_json::json!({
         "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     });
@@ -184,7 +184,7 @@ pub fn stranger(arn: &str) -> Role {
 }
 
 /// Returns the entries of a list, or none.
-pub fn list(value: &Value) -> Vec<Value> {
+pub(crate) fn list(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }
 

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::demo::DemoOptions;
+use crate::demo::{DemoOptions, Workload};
 use crate::steps::{self, Step};
 
 /// How many records the demo moves unless told otherwise.
-const DEMO_RECORDS: u64 = 100_000;
+pub(crate) const DEMO_RECORDS: u64 = 100_000;
 
 /// One thing to do.
 #[derive(Debug, PartialEq)]
@@ -48,8 +48,10 @@ pub(crate) fn usage() -> String {
 
   test [STEP...]                      Run everything that CI runs, or single steps:
 {steps}
-  demo [--records N] [--keep]         Run the whole pipeline against the emulator and compare what arrives
-                                      (N is {DEMO_RECORDS} unless given; --keep leaves the emulator up until Ctrl-C)
+  demo [--records N | --large] [--keep]
+                                      Run the whole pipeline against the emulator and compare what arrives
+                                      (N is {DEMO_RECORDS} unless given; --large moves one object of 200 MB
+                                      and checks the memory; --keep leaves the emulator up until Ctrl-C)
   memory                              Check the peak memory of the processor on one large object
   emulator [--port N]                 Run the emulator on loopback until Ctrl-C
   tidy                                Check the rules that are particular to this repository"
@@ -70,17 +72,22 @@ fn parse_test(arguments: impl Iterator<Item = String>) -> Result<Task> {
 }
 
 fn parse_demo(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
-    let mut options = DemoOptions { records: DEMO_RECORDS, keep: false };
+    let mut workload = Workload::Mixed { records: DEMO_RECORDS };
+    let mut keep = false;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--records" => options.records = number(&argument, arguments.next())?,
-            "--keep" => options.keep = true,
+            "--records" => {
+                workload = Workload::Mixed { records: number(&argument, arguments.next())? }
+            }
+            "--large" => workload = Workload::LargeObject,
+            "--keep" => keep = true,
             other => bail!("unexpected argument `{other}`"),
         }
     }
-    if options.records == 0 {
+    if workload == (Workload::Mixed { records: 0 }) {
         bail!("`--records` needs a number above 0");
     }
+    let options = DemoOptions { workload, keep };
     Ok(Task::Demo(options))
 }
 
@@ -119,8 +126,21 @@ mod tests {
             "test tidy fmt",
             Ok(Task::Test(vec![steps::named("tidy").unwrap(), steps::named("fmt").unwrap()])),
         );
-        check("demo", Ok(Task::Demo(DemoOptions { records: DEMO_RECORDS, keep: false })));
-        check("demo --records 5 --keep", Ok(Task::Demo(DemoOptions { records: 5, keep: true })));
+        check(
+            "demo",
+            Ok(Task::Demo(DemoOptions {
+                workload: Workload::Mixed { records: DEMO_RECORDS },
+                keep: false,
+            })),
+        );
+        check(
+            "demo --records 5 --keep",
+            Ok(Task::Demo(DemoOptions { workload: Workload::Mixed { records: 5 }, keep: true })),
+        );
+        check(
+            "demo --large",
+            Ok(Task::Demo(DemoOptions { workload: Workload::LargeObject, keep: false })),
+        );
         check("emulator", Ok(Task::Emulator(None)));
         check("emulator --port 4566", Ok(Task::Emulator(Some(4566))));
     }

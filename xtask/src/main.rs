@@ -12,7 +12,6 @@ mod command;
 mod demo;
 mod emulator;
 mod guarded;
-mod k8s;
 mod memory;
 mod mtlog;
 mod python;

@@ -14,10 +14,12 @@ use crate::scratch::Scratch;
 const LIMIT_BYTES: u64 = 64 * MEBIBYTE;
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// The records of the object and the least size of each message: 200 MB before compression.
-const RECORDS: &str = "200000";
-const MESSAGE_BYTES: &str = "1000";
-const OBJECT_BYTES: u64 = 200_000_000;
+/// The least size of the messages of a large object, in bytes: 200,000 of 1,000 bytes each.
+const LARGE_OBJECT_BYTES: u64 = 200_000_000;
+pub(crate) const LARGE_OBJECT_RECORDS: u64 = 200_000;
+/// The flags of `mtlog generate` that put these into one object.
+pub(crate) const LARGE_OBJECT: [&str; 4] =
+    ["--records-per-object", "200000", "--min-message-bytes", "1000"];
 
 /// Has the processor read one large object from a file and write its messages, without AWS.
 pub(crate) fn run(repository: &Repository) -> Result<()> {
@@ -26,26 +28,19 @@ pub(crate) fn run(repository: &Repository) -> Result<()> {
     let (objects, manifest) = (scratch.join("objects"), scratch.join("manifest.jsonl"));
     let (directory, manifest_path) =
         (objects.display().to_string(), manifest.display().to_string());
-    let generate = [
-        "generate",
-        "--count",
-        RECORDS,
-        "--records-per-object",
-        RECORDS,
-        "--min-message-bytes",
-        MESSAGE_BYTES,
-    ];
-    mtlog.run(
-        "generate",
-        &[&generate[..], &["--directory", &directory, "--manifest", &manifest_path]].concat(),
-        &[],
-    )?;
+    let count = LARGE_OBJECT_RECORDS.to_string();
+    let mut arguments = vec!["generate", "--count", &count];
+    arguments.extend(LARGE_OBJECT);
+    arguments.extend(["--directory", &directory, "--manifest", &manifest_path]);
+    mtlog.run("generate", &arguments, &[])?;
     let generated = delivery::parse_manifest(
         &fs::read_to_string(&manifest).context("`mtlog generate` wrote no manifest")?,
     )?;
     let message_bytes: u64 = generated.iter().map(delivery::Generated::bytes).sum();
-    if message_bytes < OBJECT_BYTES {
-        bail!("the generated object holds {message_bytes} bytes, and {OBJECT_BYTES} are needed");
+    if message_bytes < LARGE_OBJECT_BYTES {
+        bail!(
+            "the generated object holds {message_bytes} bytes, and {LARGE_OBJECT_BYTES} are needed"
+        );
     }
 
     let object = only_file(&objects)?.display().to_string();

@@ -27,17 +27,8 @@ impl<'a> Mtlog<'a> {
     /// Builds the binary. Commands will run in the scratch directory.
     pub(crate) fn build(repository: &'a Repository, scratch: &'a Scratch) -> Result<Self> {
         let python = python::ensure(repository, Environment::Emulator)?.interpreter();
-        // The same features as in the tests' build, so that nothing is compiled twice.
-        command::run(repository.cargo().args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--workspace",
-            "--all-features",
-            "--bin",
-            "mtlog",
-        ]))
-        .context("failed to build mtlog")?;
+        let arguments = ["build", "--quiet", "--locked", "--package", "mtlog", "--bin", "mtlog"];
+        command::run(repository.cargo().args(arguments)).context("failed to build mtlog")?;
         let program = repository
             .target()
             .join("debug")

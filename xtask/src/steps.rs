@@ -1,20 +1,18 @@
 //! The steps of `cargo xtask test`: one table, run in its order.
 
 use std::io::Write;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::demo::{self, DemoOptions};
+use crate::arguments::DEMO_RECORDS;
+use crate::demo::{self, DemoOptions, Workload};
 use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
 use crate::python::{self, Environment};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
-use crate::{command, k8s, memory, tidy};
-
-/// How many records the demo moves as a step of the tests.
-const DEMO_RECORDS: u64 = 100_000;
+use crate::{command, memory, tidy};
 
 /// One check with a name of its own.
 #[derive(Debug)]
@@ -47,13 +45,18 @@ pub(crate) static ALL: &[Step] = &[
         purpose: "the CloudFormation templates are valid and deploy",
         run: templates,
     },
-    Step { name: "k8s", purpose: "the manifests build and are valid", run: k8s::run },
+    Step { name: "k8s", purpose: "the Kubernetes manifests are valid", run: kubernetes },
     Step {
         name: "memory",
         purpose: "the processor stays within its memory on one large object",
         run: memory::run,
     },
     Step { name: "demo", purpose: "the whole pipeline delivers every record exactly", run: demo },
+    Step {
+        name: "large",
+        purpose: "the whole pipeline delivers one large object within its memory",
+        run: large_object,
+    },
 ];
 
 /// Returns the step with this name.
@@ -143,16 +146,7 @@ fn documentation(repository: &Repository) -> Result<()> {
 
 /// Lints the templates, then deploys them to the emulator.
 fn templates(repository: &Repository) -> Result<()> {
-    let lint = python::ensure(repository, Environment::Lint)?;
-    let checkov = python::ensure(repository, Environment::Checkov)?;
-    let path = std::env::join_paths(
-        [lint.programs.clone(), checkov.programs]
-            .into_iter()
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
-    )?;
-    command::run(
-        repository.command(lint.interpreter()).arg("xtask/templates_check.py").env("PATH", path),
-    )?;
+    command::run(lint(repository)?.arg("xtask/templates_check.py"))?;
 
     let python = python::ensure(repository, Environment::Emulator)?;
     let scratch = Scratch::new(repository, "templates")?;
@@ -165,6 +159,27 @@ fn templates(repository: &Repository) -> Result<()> {
     )
 }
 
+/// Checks the manifests that the tests hold equal to what kubectl builds.
+fn kubernetes(repository: &Repository) -> Result<()> {
+    command::run(lint(repository)?.args(["xtask/k8s_check.py", "tests/snapshots/k8s"]))
+}
+
+/// Returns a Python that has the linters, with checkov on its path.
+fn lint(repository: &Repository) -> Result<Command> {
+    let lint = python::ensure(repository, Environment::Lint)?;
+    let checkov = python::ensure(repository, Environment::Checkov)?;
+    let mut path = vec![lint.programs.clone(), checkov.programs];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut command = repository.command(lint.interpreter());
+    command.env("PATH", std::env::join_paths(path)?);
+    Ok(command)
+}
+
 fn demo(repository: &Repository) -> Result<()> {
-    demo::run(repository, &DemoOptions { records: DEMO_RECORDS, keep: false })
+    let workload = Workload::Mixed { records: DEMO_RECORDS };
+    demo::run(repository, &DemoOptions { workload, keep: false })
+}
+
+fn large_object(repository: &Repository) -> Result<()> {
+    demo::run(repository, &DemoOptions { workload: Workload::LargeObject, keep: false })
 }

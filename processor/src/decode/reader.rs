@@ -5,12 +5,13 @@ use std::str;
 use super::{
     Reading,
     fields::Fields,
+    json,
     message::{Message, MessageSource, Replaced},
     plain,
     records::{Parse, Parsed},
     template::{Match, Templates},
     timestamp::Found,
-    walk::{Member, walk},
+    walk::{Layout, walk},
 };
 
 /// Recognises records, and says what the last recognised one means.
@@ -18,7 +19,7 @@ use super::{
 pub(super) struct Reader {
     reading: Reading,
     templates: Templates,
-    members: Vec<Member>,
+    layout: Layout,
     route: Route,
     /// The last record that was not UTF-8, made so.
     record: String,
@@ -46,7 +47,7 @@ pub(super) enum By {
 #[derive(Debug)]
 enum Route {
     Matched(Match),
-    /// Its members are known.
+    /// Its layout is known.
     Walked,
     Bounded,
 }
@@ -59,7 +60,7 @@ impl Parse for Reader {
                 self.route = Route::Matched(found);
                 return Parsed::Object(len);
             }
-            if let Some(len) = walk(input, &mut self.members) {
+            if let Some(len) = walk(input, &mut self.layout) {
                 self.route = Route::Walked;
                 return Parsed::Object(len);
             }
@@ -74,7 +75,7 @@ impl Reader {
         Self {
             reading,
             templates: Templates::default(),
-            members: Vec::new(),
+            layout: Layout::default(),
             route: Route::Bounded,
             record: String::new(),
             message: String::new(),
@@ -105,8 +106,8 @@ impl Reader {
         };
         let fields = match self.route {
             Route::Walked => {
-                self.templates.learn(raw, &self.members);
-                walked(record, &self.members)
+                self.templates.learn(raw, &self.layout);
+                walked(record, &self.layout)
             }
             Route::Matched(_) | Route::Bounded => plain::fields(record)?,
         };
@@ -125,13 +126,13 @@ fn matched<'a>(found: &Match, raw: &'a [u8]) -> Option<Meaning<'a>> {
     })
 }
 
-fn walked<'a>(record: &'a str, members: &[Member]) -> Fields<'a> {
+fn walked<'a>(record: &'a str, layout: &Layout) -> Fields<'a> {
     let mut fields = Fields::default();
-    for member in members {
+    for member in &layout.members {
         if let (Some(key), Some(value)) =
             (record.get(member.key.clone()), record.get(member.value.clone()))
         {
-            fields.set(key, value);
+            fields.set(&json::text(key), value);
         }
     }
     fields

@@ -5,26 +5,34 @@
 //! the values differ. A record whose bytes equal the template's outside the holes, and that has a
 //! valid JSON string or number where the template has one, is valid JSON with the same fields,
 //! because the template's record was. Anything else does not match, and is parsed.
+//!
+//! At first the message and the timestamp are holes. There are as many templates as a pod has
+//! containers and streams; when there are more different records than templates, a value gets a
+//! hole that differs in nearly equal records.
 
 use std::ops::Range;
 
 use super::{
     json::{self, StringBody},
     timestamp,
-    walk::Member,
+    walk::Layout,
 };
 
-/// How many layouts are kept: an object holds the records of all containers of a pod.
+/// How many templates are kept.
 const MAX_TEMPLATES: usize = 8;
 
-/// Longer records, and records of more members, are parsed and not learned.
+/// How many values may have holes because they differ; with more, parsing is as fast.
+const MAX_VARYING: usize = 16;
+
+/// Longer records, and records of more members or values, are parsed and not learned.
 const MAX_RECORD: usize = 64 << 10;
 const MAX_MEMBERS: usize = 64;
+const MAX_SCALARS: usize = 512;
 
 /// How many records in a row without a match make learning rare, and how rare.
 const LEARNING_PAUSE: u32 = 32;
 
-/// The layouts of earlier records, the last matching one first.
+/// The templates, the last matching one first.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     templates: Vec<Template>,
@@ -48,7 +56,7 @@ pub(super) struct Match {
 #[derive(Debug)]
 struct Template {
     record: Vec<u8>,
-    members: Vec<Member>,
+    scalars: Vec<Range<usize>>,
     holes: Vec<Hole>,
     /// The record's bytes after the last hole.
     tail: Range<usize>,
@@ -56,8 +64,8 @@ struct Template {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Hole {
-    /// Which member of the record it is the value of.
-    member: usize,
+    /// Which of the record's scalars it stands for.
+    scalar: usize,
     /// The record's bytes between the hole before and this one.
     before: Range<usize>,
     kind: Kind,
@@ -82,8 +90,7 @@ impl Templates {
     /// Reads the record at the beginning of `input`, if it matches a template.
     pub(super) fn find(&mut self, input: &[u8]) -> Option<Match> {
         let mut candidates = self.templates.iter().enumerate();
-        let (at, found) =
-            candidates.find_map(|(at, template)| Some((at, template.read(input)?)))?;
+        let (at, found) = candidates.find_map(|(at, template)| Some((at, template.read(input)?)))?;
         if at > 0 {
             self.templates.swap(0, at);
         }
@@ -91,83 +98,98 @@ impl Templates {
         Some(found)
     }
 
-    /// Learns the layout of a valid record of UTF-8 with these members.
-    pub(super) fn learn(&mut self, record: &[u8], members: &[Member]) {
+    /// Learns the layout of a valid record of UTF-8.
+    pub(super) fn learn(&mut self, record: &[u8], layout: &Layout) {
         self.learned_since_match = self.learned_since_match.saturating_add(1);
         let is_paused = self.learned_since_match > LEARNING_PAUSE
             && !self.learned_since_match.is_multiple_of(LEARNING_PAUSE);
-        if is_paused || record.len() > MAX_RECORD || members.len() > MAX_MEMBERS {
+        let is_small = record.len() <= MAX_RECORD
+            && layout.members.len() <= MAX_MEMBERS
+            && layout.scalars.len() <= MAX_SCALARS;
+        if is_paused || !is_small {
             return;
         }
-        for known in &mut self.templates {
-            if let Some(varying) = known.varying(record, members) {
-                if let Some(wider) = Template::new(record, members, &varying) {
-                    *known = wider;
-                }
-                return;
+        let nearest = if self.templates.len() < MAX_TEMPLATES { None } else { self.nearest(record, layout) };
+        let (replaced, varying) = nearest.unwrap_or((MAX_TEMPLATES - 1, Vec::new()));
+        if let Some(template) = Template::new(record, layout, &varying) {
+            self.templates.truncate(MAX_TEMPLATES);
+            if self.templates.len() == MAX_TEMPLATES {
+                self.templates.remove(replaced);
             }
-        }
-        if let Some(template) = Template::new(record, members, &[]) {
-            self.templates.truncate(MAX_TEMPLATES - 1);
             self.templates.insert(0, template);
         }
+    }
+
+    /// Returns the template with the fewest differences to a record, and the scalars that differ.
+    fn nearest(&self, record: &[u8], layout: &Layout) -> Option<(usize, Vec<usize>)> {
+        let varying = |(at, template): (usize, &Template)| Some((at, template.varying(record, &layout.scalars)?));
+        let candidates = self.templates.iter().enumerate().filter_map(varying);
+        candidates.filter(|(_, varying)| varying.len() <= MAX_VARYING).min_by_key(|(_, varying)| varying.len())
     }
 }
 
 impl Template {
     /// Returns the template that a record is with holes for the message, the timestamp and the
-    /// members at `varying`. There is none if the record has a key twice, no message that is a
-    /// string, or no timestamp.
-    fn new(record: &[u8], members: &[Member], varying: &[usize]) -> Option<Self> {
-        let key = |member: &Member| record.get(member.key.clone());
+    /// scalars at `varying`.
+    ///
+    /// There is none if the record has a key twice, a key with escapes, no message that is a
+    /// string, or no timestamp that is a string or a number.
+    fn new(record: &[u8], layout: &Layout, varying: &[usize]) -> Option<Self> {
+        let (mut message, mut timestamp) = (None, None);
+        for (at, member) in layout.members.iter().enumerate() {
+            let key = record.get(member.key.clone())?;
+            let is_known = |key: &[u8]| {
+                layout.members.iter().take(at).any(|earlier| record.get(earlier.key.clone()) == Some(key))
+            };
+            match key {
+                _ if key.contains(&b'\\') || is_known(key) => return None,
+                b"message" => message = Some(&member.value),
+                b"timestamp" => timestamp = Some(&member.value),
+                _ => {}
+            }
+        }
+        let (message, timestamp) = (message?, timestamp?);
         let mut holes = Vec::new();
         let mut from = 0;
-        for (at, member) in members.iter().enumerate() {
-            if members.iter().take(at).any(|earlier| key(earlier) == key(member)) {
-                return None;
-            }
-            let role = match key(member)? {
-                b"message" => Role::Message,
-                b"timestamp" => Role::Timestamp,
-                _ if varying.contains(&at) => Role::Other,
+        for (scalar, value) in layout.scalars.iter().enumerate() {
+            let kind = Kind::of(record.get(value.clone())?)?;
+            let role = match value {
+                _ if value == message && kind == Kind::String => Role::Message,
+                _ if value == timestamp => Role::Timestamp,
+                _ if varying.contains(&scalar) => Role::Other,
                 _ => continue,
             };
-            let kind = Kind::of(record.get(member.value.clone())?)?;
-            if role == Role::Message && kind != Kind::String {
-                return None;
-            }
             let quote = usize::from(kind == Kind::String);
-            holes.push(Hole { member: at, before: from..member.value.start + quote, kind, role });
-            from = member.value.end - quote;
+            holes.push(Hole { scalar, before: from..value.start + quote, kind, role });
+            from = value.end - quote;
         }
         let has = |role| holes.iter().any(|hole| hole.role == role);
         (has(Role::Message) && has(Role::Timestamp)).then(|| Self {
             record: record.to_vec(),
-            members: members.to_vec(),
+            scalars: layout.scalars.clone(),
             holes,
             tail: from..record.len(),
         })
     }
 
-    /// Returns the members at whose values a record differs from this one or this one has holes,
-    /// if the rest is equal and all of these values are of the same kind as here.
-    fn varying(&self, record: &[u8], members: &[Member]) -> Option<Vec<usize>> {
-        if members.len() != self.members.len() {
+    /// Returns the scalars at which a record differs from this one or this one has holes, if the
+    /// rest is equal and all of these scalars are of the same kind as here.
+    fn varying(&self, record: &[u8], scalars: &[Range<usize>]) -> Option<Vec<usize>> {
+        if scalars.len() != self.scalars.len() {
             return None;
         }
-        let mut varying: Vec<usize> = self.holes.iter().map(|hole| hole.member).collect();
+        let mut varying: Vec<usize> = self.holes.iter().map(|hole| hole.scalar).collect();
         let (mut here, mut there) = (0, 0);
-        for (at, (own, other)) in self.members.iter().zip(members).enumerate() {
-            if self.record.get(here..own.value.start)? != record.get(there..other.value.start)? {
+        for (at, (own, other)) in self.scalars.iter().zip(scalars).enumerate() {
+            if self.record.get(here..own.start)? != record.get(there..other.start)? {
                 return None;
             }
-            let own_value = self.record.get(own.value.clone())?;
-            let other_value = record.get(other.value.clone())?;
-            if own_value != other_value {
+            let (own_value, other_value) = (self.record.get(own.clone())?, record.get(other.clone())?);
+            if own_value != other_value && !varying.contains(&at) {
                 Kind::of(own_value).filter(|kind| Kind::of(other_value) == Some(*kind))?;
                 varying.push(at);
             }
-            (here, there) = (own.value.end, other.value.end);
+            (here, there) = (own.end, other.end);
         }
         (self.record.get(here..)? == record.get(there..)?).then_some(varying)
     }

@@ -79,9 +79,7 @@ pub(super) fn parse_number(number: &[u8]) -> Option<i64> {
 /// Reads the form that the collector writes, `YYYY-MM-DDTHH:MM:SS[.fraction]Z`, and no other.
 fn parse_common(text: &[u8]) -> Option<i64> {
     let (second, rest) = text.split_first_chunk::<19>()?;
-    let [y0, y1, y2, y3, b'-', mo0, mo1, b'-', d0, d1, b'T', h0, h1, b':', mi0, mi1, b':', s0, s1] =
-        *second
-    else {
+    let [y0, y1, y2, y3, b'-', mo0, mo1, b'-', d0, d1, b'T', h0, h1, b':', mi0, mi1, b':', s0, s1] = *second else {
         return None;
     };
     let millisecond = match rest {
@@ -89,12 +87,13 @@ fn parse_common(text: &[u8]) -> Option<i64> {
         [b'.', fraction @ .., b'Z'] => first_three_digits(fraction)?,
         _ => return None,
     };
-    let date = Date {
-        year: i64::from(two_digits(y0, y1)?) * 100 + i64::from(two_digits(y2, y3)?),
-        month: two_digits(mo0, mo1)?,
-        day: two_digits(d0, d1)?,
-    };
-    let (hour, minute, second) = (two_digits(h0, h1)?, two_digits(mi0, mi1)?, two_digits(s0, s1)?);
+    // All digits are tested at once: this is done for every record.
+    if !are_digits(&[y0, y1, y2, y3, mo0, mo1, d0, d1, h0, h1, mi0, mi1, s0, s1]) {
+        return None;
+    }
+    let year = i64::from(number(y0, y1)) * 100 + i64::from(number(y2, y3));
+    let date = Date { year, month: number(mo0, mo1), day: number(d0, d1) };
+    let (hour, minute, second) = (number(h0, h1), number(mi0, mi1), number(s0, s1));
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -284,12 +283,21 @@ fn seconds_of_day(hour: u8, minute: u8, second: u8) -> i64 {
 }
 
 fn two_digits(tens: u8, units: u8) -> Option<u8> {
-    (tens.is_ascii_digit() && units.is_ascii_digit()).then(|| (tens - b'0') * 10 + (units - b'0'))
+    are_digits(&[tens, units]).then(|| number(tens, units))
+}
+
+/// Returns the number that two digits are.
+fn number(tens: u8, units: u8) -> u8 {
+    tens.wrapping_sub(b'0').wrapping_mul(10).wrapping_add(units.wrapping_sub(b'0'))
+}
+
+fn are_digits(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
 }
 
 /// Returns the milliseconds of a fraction of a second, which has at least one digit.
 fn first_three_digits(fraction: &[u8]) -> Option<i64> {
-    if fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+    if fraction.is_empty() || !are_digits(fraction) {
         return None;
     }
     let digit = |at: usize| fraction.get(at).map_or(0, |byte| i64::from(byte - b'0'));

@@ -1,4 +1,4 @@
-//! One strict pass over a record that finds its members.
+//! One strict pass over a record that finds its members and its values.
 //!
 //! It knows valid records only: anything it is not sure of is nothing to it, and is left to
 //! [`plain`](super::plain).
@@ -7,39 +7,53 @@ use std::ops::Range;
 
 use super::{MAX_DEPTH, json};
 
+/// Where the parts of an object stand, as ranges of its bytes.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    /// Its members, not those of objects inside it.
+    pub(super) members: Vec<Member>,
+    /// All strings and numbers in it that are values, at any depth, in their order.
+    pub(super) scalars: Vec<Range<usize>>,
+}
+
 /// A member of an object, as ranges of the object's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
-    /// The inside of the key, which has no escapes.
+    /// The inside of the key.
     pub(super) key: Range<usize>,
     /// The JSON text of the value.
     pub(super) value: Range<usize>,
 }
 
-/// Returns the length of the object at the beginning of `input`, and fills in its members.
+/// Returns the length of the object at the beginning of `input`, and fills in its layout.
 ///
 /// Bytes that are not UTF-8 are accepted inside strings; the caller checks them.
-pub(super) fn walk(input: &[u8], members: &mut Vec<Member>) -> Option<usize> {
-    members.clear();
-    let mut cursor = Cursor { bytes: input, at: 0 };
-    cursor.object(MAX_DEPTH - 1, |key, value| members.push(Member { key, value }))?;
+pub(super) fn walk(input: &[u8], layout: &mut Layout) -> Option<usize> {
+    layout.members.clear();
+    layout.scalars.clear();
+    let mut cursor = Cursor { bytes: input, at: 0, scalars: &mut layout.scalars };
+    cursor.object(MAX_DEPTH - 1, |key, value| layout.members.push(Member { key, value }))?;
     Some(cursor.at)
+}
+
+impl Layout {
+    /// Returns the memory held for data, in bytes.
+    pub(super) fn buffered(&self) -> usize {
+        self.members.capacity() * size_of::<Member>() + self.scalars.capacity() * size_of::<Range<usize>>()
+    }
 }
 
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    scalars: &'a mut Vec<Range<usize>>,
 }
 
 impl Cursor<'_> {
-    /// Passes an object, calling `member` for each of its members whose key has no escapes.
+    /// Passes an object, calling `member` for each of its members.
     ///
     /// Objects and arrays inside it may be nested `depth_left` levels deep.
-    fn object(
-        &mut self,
-        depth_left: usize,
-        mut member: impl FnMut(Range<usize>, Range<usize>),
-    ) -> Option<()> {
+    fn object(&mut self, depth_left: usize, mut member: impl FnMut(Range<usize>, Range<usize>)) -> Option<()> {
         self.expect(b'{')?;
         self.white_space();
         if self.peek()? == b'}' {
@@ -47,7 +61,8 @@ impl Cursor<'_> {
             return Some(());
         }
         loop {
-            let key = self.key()?;
+            self.expect(b'"')?;
+            let key = self.string_body()?;
             self.white_space();
             self.expect(b':')?;
             self.white_space();
@@ -82,30 +97,29 @@ impl Cursor<'_> {
     }
 
     fn value(&mut self, depth_left: usize) -> Option<()> {
+        let start = self.at;
         match self.peek()? {
+            b'{' => return self.object(depth_left.checked_sub(1)?, |_, _| {}),
+            b'[' => return self.array(depth_left.checked_sub(1)?),
+            b't' => return self.word(b"true"),
+            b'f' => return self.word(b"false"),
+            b'n' => return self.word(b"null"),
             b'"' => {
                 self.at += 1;
-                self.at += json::string_body(self.rest())?.len + 1;
-                Some(())
+                self.string_body()?;
             }
-            b'{' => self.object(depth_left.checked_sub(1)?, |_, _| {}),
-            b'[' => self.array(depth_left.checked_sub(1)?),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => {
-                self.at += json::number_len(self.rest())?;
-                Some(())
-            }
+            _ => self.at += json::number_len(self.rest())?,
         }
+        self.scalars.push(start..self.at);
+        Some(())
     }
 
-    fn key(&mut self) -> Option<Range<usize>> {
-        self.expect(b'"')?;
+    /// Passes a string after its opening quote, and returns where its inside stands.
+    fn string_body(&mut self) -> Option<Range<usize>> {
         let start = self.at;
-        let body = json::string_body(self.rest())?;
-        self.at += body.len + 1;
-        (body.escapes == json::Escapes::None).then_some(start..start + body.len)
+        let len = json::string_body(self.rest())?.len;
+        self.at += len + 1;
+        Some(start..start + len)
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {

@@ -31,7 +31,6 @@ impl ValueEnum for Mode {
 
 /// How to run the engine.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct ProcessOptions {
     /// Where messages come from; by default what EXECUTION_MODE says, or lambda
     #[arg(long, value_enum)]

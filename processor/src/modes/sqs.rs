@@ -1,9 +1,6 @@
 //! Reads a queue until it is told to stop.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -123,8 +120,8 @@ const fn status_of(fault: &Fault) -> ExitStatus {
 struct Tally {
     buried: u64,
     parked: u64,
-    /// When the last of the messages that were given back comes again.
-    kept_until: Option<Instant>,
+    /// The messages that were given back, and when each comes again.
+    kept: HashMap<String, Instant>,
     /// Until when nothing is received.
     paused_until: Option<Instant>,
     systemic: bool,
@@ -134,7 +131,7 @@ struct Tally {
 struct Reader {
     holder: Arc<Holder>,
     capacity: usize,
-    working: JoinSet<Finished>,
+    working: JoinSet<(String, Finished)>,
     deleting: JoinSet<()>,
     stop: Stop,
     tally: Tally,
@@ -189,7 +186,8 @@ impl Reader {
 
     /// Whether nothing is in work and nothing given back is still to come.
     fn nothing_expected(&self) -> bool {
-        self.working.is_empty() && self.tally.kept_until.is_none_or(|until| Instant::now() >= until)
+        let now = Instant::now();
+        self.working.is_empty() && self.tally.kept.values().all(|until| now >= *until)
     }
 
     fn status(&self) -> ExitStatus {
@@ -201,7 +199,11 @@ impl Reader {
     fn spawn(&mut self, message: Message) {
         let holder = Arc::clone(&self.holder);
         let stop = self.stop.child();
-        self.working.spawn(async move { holder.work(&message, &stop).await });
+        self.tally.kept.remove(&message.id);
+        self.working.spawn(async move {
+            let finished = holder.work(&message, &stop).await;
+            (message.id, finished)
+        });
         self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
     }
 
@@ -221,15 +223,17 @@ impl Reader {
         }
     }
 
-    fn count(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+    fn count(&mut self, finished: Result<(String, Finished), tokio::task::JoinError>) {
         self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
         let was_systemic = std::mem::take(&mut self.tally.systemic);
         match finished {
-            Ok(Finished::Settled) => {}
-            Ok(Finished::Buried) => self.tally.buried += 1,
-            Ok(Finished::Kept(until)) => self.kept(until),
-            Ok(Finished::Parked) => self.tally.parked += 1,
-            Ok(Finished::Systemic) => {
+            Ok((_, Finished::Settled)) => {}
+            Ok((_, Finished::Buried)) => self.tally.buried += 1,
+            Ok((id, Finished::Kept(until))) => {
+                self.tally.kept.insert(id, until);
+            }
+            Ok((_, Finished::Parked)) => self.tally.parked += 1,
+            Ok((_, Finished::Systemic)) => {
                 self.tally.systemic = true;
                 self.tally.paused_until = Some(Instant::now() + SYSTEMIC_PAUSE);
                 if !was_systemic {
@@ -239,13 +243,9 @@ impl Reader {
             Err(panic) => {
                 // The message was not deleted: it comes again when its time is over.
                 error!(error = %panic, "work on a message broke down");
-                self.kept(Instant::now() + self.holder.visibility);
+                self.tally.kept.insert(panic.id().to_string(), Instant::now() + self.holder.visibility);
             }
         }
-    }
-
-    fn kept(&mut self, until: Instant) {
-        self.tally.kept_until = Some(self.tally.kept_until.map_or(until, |last| last.max(until)));
     }
 
     async fn receive_failed(&mut self, fault: &Fault, failures: u32) {

@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
+    io::{Read, Write as _},
     process::{Child, Command, Stdio},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -103,6 +104,25 @@ impl World {
         self.run(&["--mode", "sqs", "--until-empty"], None)
     }
 
+    /// The same, but messages that were given back for a short while come again at once.
+    pub(crate) fn drain_hurried(&self) -> Run {
+        /// What is hidden for longer than this is in work, or waits for somebody.
+        const SHORT_MS: i64 = 100_000;
+        let mut process = self.start(&["--mode", "sqs", "--until-empty"]);
+        // What the process writes must be read, or it stops when the pipe is full.
+        let output = process.read();
+        while process.is_running() {
+            let now = self.fake.now().as_millisecond();
+            for message in self.fake.queue_messages(&self.queue) {
+                if message.in_flight && message.visible_at - now < SHORT_MS {
+                    self.fake.expire_message_visibility(&self.queue, &message.id);
+                }
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        output.end(process)
+    }
+
     /// Runs the binary to its end.
     pub(crate) fn run(&self, arguments: &[&str], input: Option<&str>) -> Run {
         let mut process = self.start(arguments);
@@ -171,6 +191,21 @@ impl Tenant {
     }
 }
 
+impl World {
+    /// Returns the attributes of the only dead letter.
+    #[track_caller]
+    pub(crate) fn only_letter(&self) -> BTreeMap<String, String> {
+        let mut dead = self.dead();
+        assert_eq!(dead.len(), 1, "dead letters");
+        dead.remove(0).attributes
+    }
+
+    /// Sends the notification of an object straight to the queue, as S3 would.
+    pub(crate) fn announce(&self, key: &str) {
+        self.fake.announce(BUCKET, key, "ObjectCreated:Put");
+    }
+}
+
 /// A running binary. Killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
@@ -185,17 +220,39 @@ impl Process {
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Run {
         drop(self.child.stdin.take());
-        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
-        let reader = std::thread::spawn(move || {
-            let mut text = String::new();
-            out.read_to_string(&mut text).unwrap();
-            text
-        });
-        let mut stderr = String::new();
-        err.read_to_string(&mut stderr).unwrap();
-        let code = self.child.wait().unwrap().code();
-        Run { code, stdout: reader.join().unwrap(), stderr }
+        let output = self.read();
+        output.end(self)
     }
+
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Starts to read what the process writes.
+    fn read(&mut self) -> Output {
+        Output { stdout: text(self.child.stdout.take().unwrap()), stderr: text(self.child.stderr.take().unwrap()) }
+    }
+}
+
+/// What a process writes, on its way.
+struct Output {
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+}
+
+impl Output {
+    fn end(self, mut process: Process) -> Run {
+        let (stdout, stderr) = (self.stdout.join().unwrap(), self.stderr.join().unwrap());
+        Run { code: process.child.wait().unwrap().code(), stdout, stderr }
+    }
+}
+
+fn text(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 impl Drop for Process {
@@ -246,6 +303,12 @@ pub(crate) fn records(fake: &FakeAws, count: usize, age: Duration) -> Vec<Value>
             json!({"message": format!("line {number}"), "timestamp": at.to_string(), "stream": "stdout"})
         })
         .collect()
+}
+
+/// Returns texts sorted, for a comparison that order does not matter to.
+pub(crate) fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort();
+    texts
 }
 
 /// Returns the messages of `records`.

@@ -1,10 +1,10 @@
 //! Failures of a deployment as the user sees them: what happened to the stack, the first cause, what to run next.
 
 use crate::{
-    aws::fault::Fault,
+    commands::watching,
     deploy::{
         execute::{Ended, ExecuteError},
-        operation::OperationView,
+        explain::explain,
         plan::Plan,
         stack::Stack,
         state::Refusal,
@@ -14,11 +14,18 @@ use crate::{
 };
 
 /// A step that failed before an operation began.
-pub(super) fn step(error: ExecuteError) -> CliError {
+pub(in crate::commands) fn step(error: ExecuteError) -> CliError {
     match error {
         ExecuteError::Call { what, fault } => CliError::aws(format!("failed to {what}"), *fault),
-        ExecuteError::ChangeSetRefused { .. } => CliError::new(ExitStatus::Preflight, error)
-            .hint("nothing was changed; CloudFormation checks template and parameters before it begins"),
+        ExecuteError::ChangeSetRefused { .. } => {
+            let known = explain(&error.to_string());
+            let error = CliError::new(ExitStatus::Preflight, error)
+                .hint("nothing was changed; CloudFormation checks template and parameters before it begins");
+            match known {
+                Some(known) => error.hint(format!("{} [{}]", known.title, known.code)).hint(known.fix),
+                None => error,
+            }
+        }
         ExecuteError::ChangeSetSlow { .. } => CliError::new(ExitStatus::TimedOut, error),
     }
 }
@@ -84,53 +91,6 @@ pub(super) fn ended(plan: &Plan, ended: &Ended, verb: &str) -> CliError {
             (ExitStatus::NeedsAttention, format!("stack `{name}` could not be {verb} and is now in {}", ended.status))
         }
     };
-    let reason = || ended.stack.as_ref().and_then(|stack| stack.reason.clone());
-    let mut error = match cause_of(&ended.view).or_else(reason) {
-        Some(cause) => CliError::because(status, what, Message(cause)),
-        None => CliError::new(status, Message(what)),
-    };
-    let consequences = ended.view.failures().iter().filter(|failure| failure.consequence).count();
-    if consequences > 0 {
-        let resources = if consequences == 1 { "resource" } else { "resources" };
-        error = error.hint(format!("{consequences} more {resources} failed only because of this"));
-    }
+    let error = watching::failed(status, what, ended);
     error.next(format!("mtlog events {name} --failed"))
-}
-
-/// Returns the first cause in words.
-pub(super) fn cause_of(view: &OperationView) -> Option<String> {
-    let cause = view.root_cause()?;
-    Some(format!(
-        "{} ({}) {}: {}",
-        cause.path,
-        cause.resource_type,
-        cause.status.words(),
-        cause.reason.trim_end_matches('.')
-    ))
-}
-
-/// Watching stopped; the operation goes on.
-pub(super) fn timed_out(plan: &Plan, minutes: u64) -> CliError {
-    let name = &plan.desired.stack;
-    let text = format!("stopped watching stack `{name}` after {minutes} minutes; the operation goes on in AWS");
-    CliError::new(ExitStatus::TimedOut, Message(text))
-        .hint("the same command again picks the operation up")
-        .next(format!("mtlog events {name}"))
-}
-
-/// The credentials ended before the operation did.
-pub(super) fn lost_access(plan: &Plan, fault: Fault) -> CliError {
-    let name = &plan.desired.stack;
-    let error = CliError::aws(format!("lost access while watching stack `{name}`; the operation goes on in AWS"), fault);
-    let text = error.chain().join(": ");
-    CliError::new(ExitStatus::TimedOut, Message(text))
-        .hint("renew the credentials; the same command again picks the operation up")
-}
-
-/// Ctrl-C.
-pub(super) fn detached(plan: &Plan) -> CliError {
-    let name = &plan.desired.stack;
-    CliError::new(ExitStatus::Detached, Message(format!("detached from stack `{name}`; the operation goes on in AWS")))
-        .hint("the same command again picks the operation up")
-        .next(format!("mtlog events {name}"))
 }

@@ -8,6 +8,7 @@ mod upstream;
 use std::time::Duration;
 
 use clap::Args;
+pub(super) use self::failure::step as step_failed;
 use self::report::DeployReport;
 use super::{
     Context,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     cli::{ConnectionArgs, ConsentArgs},
     config::deploy::{DeployFlags, Part},
+    deploy::plan::Operation,
     error::{CliError, ExitStatus},
     ui::{plan::Plans, prompt::Answers},
 };
@@ -33,14 +35,40 @@ Examples:
   mtlog deploy global regional -e production -r us-east-2 --include-sqs
   mtlog deploy customer -r us-east-2 --central-role-arn arn:aws:iam::111122223333:role/ROSA-CentralLogDistributionRole-0123abcd
   mtlog deploy cluster -e production -r us-east-2 --cluster-name c1 --oidc-provider oidc.op1.openshiftapps.com/2abc")]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct DeployArgs {
-    /// What to deploy: global, regional, customer, cluster, cluster/vector, cluster/processor, all
-    #[arg(value_name = "TARGET", required = true, num_args = 1..)]
-    targets: Vec<String>,
+    #[command(flatten)]
+    what: WhatArgs,
     /// Show what would happen and change nothing; no call that writes is made
     #[arg(long, short = 'n')]
     dry_run: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    /// Stop watching after so many minutes; the operation goes on
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, help_heading = "Confirmation")]
+    timeout: u64,
+}
+
+/// Show what a deployment would change
+///
+/// Worked out from templates, parameters and what is deployed, nested stacks included. No call that writes is made.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mtlog plan all -e production -r us-east-2 --detailed-exitcode")]
+pub struct PlanArgs {
+    #[command(flatten)]
+    what: WhatArgs,
+    /// End with exit status 2 if anything would change
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// What is deployed, and how.
+#[derive(Debug, Args)]
+struct WhatArgs {
+    /// What to deploy: global, regional, customer, cluster, cluster/vector, cluster/processor, all
+    #[arg(value_name = "TARGET", required = true, num_args = 1..)]
+    targets: Vec<String>,
 
     /// development, staging or production [env: ENVIRONMENT] [default: development]
     #[arg(long, short = 'e', alias = "env", value_name = "NAME")]
@@ -102,14 +130,9 @@ pub struct DeployArgs {
 
     #[command(flatten)]
     connection: ConnectionArgs,
-    #[command(flatten)]
-    consent: ConsentArgs,
-    /// Stop watching after so many minutes; the operation goes on
-    #[arg(long, value_name = "MINUTES", default_value_t = 60, help_heading = "Confirmation")]
-    timeout: u64,
 }
 
-impl DeployArgs {
+impl WhatArgs {
     fn flags(&self) -> DeployFlags {
         let part = |include: bool, without: bool| match (include, without) {
             (true, _) => Part::Included,
@@ -144,20 +167,46 @@ struct Run<'a> {
     opened: Opened,
     answers: Answers,
     timeout: Duration,
+    /// Whether stacks that this run would make first count as if they were there.
+    foresight: Foresight,
+}
+
+/// Whether values that are not there yet are imagined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Foresight {
+    /// For a plan, which only shows them.
+    Imagined,
+    /// For a deployment, which uses them.
+    None,
 }
 
 /// Runs `mtlog deploy`.
 pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus, CliError> {
     let run = Run {
         context,
-        opened: target::open(context, &args.flags()).await?,
+        opened: target::open(context, &args.what.flags()).await?,
         answers: args.consent.answers(),
         timeout: Duration::from_secs(args.timeout.saturating_mul(60)),
+        foresight: if args.dry_run { Foresight::Imagined } else { Foresight::None },
     };
-    if args.dry_run { dry_run(&run).await } else { deploy(&run).await }
+    if args.dry_run { dry_run(&run).await.map(|_| ExitStatus::Success) } else { deploy(&run).await }
 }
 
-async fn dry_run(run: &Run<'_>) -> Result<ExitStatus, CliError> {
+/// Runs `mtlog plan`.
+pub async fn run_plan(context: &Context<'_>, args: &PlanArgs) -> Result<ExitStatus, CliError> {
+    let run = Run {
+        context,
+        opened: target::open(context, &args.what.flags()).await?,
+        answers: Answers::default(),
+        timeout: Duration::ZERO,
+        foresight: Foresight::Imagined,
+    };
+    let changes = dry_run(&run).await?;
+    Ok(if changes && args.detailed_exitcode { ExitStatus::Different } else { ExitStatus::Success })
+}
+
+/// Prints the plans. Returns whether anything would change.
+async fn dry_run(run: &Run<'_>) -> Result<bool, CliError> {
     let mut plans = Vec::new();
     let mut failure = None;
     for target in &run.opened.settings.targets {
@@ -172,8 +221,9 @@ async fn dry_run(run: &Run<'_>) -> Result<ExitStatus, CliError> {
             }
         }
     }
+    let changes = plans.iter().any(|plan| plan.operation != Operation::Nothing);
     run.context.ui.emit(&Plans { plans })?;
-    failure.map_or(Ok(ExitStatus::Success), Err)
+    failure.map_or(Ok(changes), Err)
 }
 
 async fn deploy(run: &Run<'_>) -> Result<ExitStatus, CliError> {

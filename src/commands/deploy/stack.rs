@@ -10,15 +10,15 @@ use super::{
     upstream,
 };
 use crate::{
+    commands::watching::{self, Watch},
     aws::{
         cloudformation::{ChangeSetKind, CloudFormation},
         s3::BucketPresence,
     },
     deploy::{
         change::ResourceChange,
-        desired::{Obstacles, desired},
-        event::DeployEvent,
-        execute::{self, Ended, History, Patience, Prepared, Ready, Watched},
+        desired::desired,
+        execute::{self, Ended, History, Prepared, Ready},
         observe::{self, Observed},
         plan::{Operation, Plan, Reconciled, plan, reconcile},
         stack::{Presence, Stack, StackName},
@@ -27,10 +27,8 @@ use crate::{
         target::Target,
     },
     error::{CliError, ExitStatus, Message},
-    template::{catalogue::TemplateId, document::Document},
     ui::{
         plan::{Basis, PlanView},
-        progress::Progress,
         prompt::Consent,
     },
 };
@@ -39,6 +37,8 @@ use crate::{
 struct Look {
     observed: Observed,
     plan: Plan,
+    /// Whether values stand in it that are not there yet.
+    imagined: bool,
 }
 
 /// The plan of a dry run, and why it cannot be carried out.
@@ -50,17 +50,16 @@ pub(super) struct Planned {
 /// Plans for one stack without a write call.
 pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, CliError> {
     let client = run.opened.session.cloudformation();
-    let Look { observed, plan } = match look(run, target, &client).await {
-        Ok(look) => look,
-        // A stack of the same run that does not exist yet has no outputs to take.
-        Err(Unlooked::Obstacles(name, obstacles)) if has_pending_upstream(run, target) => {
-            let note = format!("Its plan is known once the stacks before it are deployed: {obstacles}.");
-            return Ok(Planned { view: blank(run, target, &name, note), refusal: None });
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let Look { observed, plan, imagined } = look(run, target, &client).await?;
     let estimate = estimate(run, &client, &plan, &observed).await?;
     let mut view = view(run, &plan, Reconciled { changes: estimate, hidden: 0 }, Basis::Templates);
+    if imagined {
+        for parameter in &mut view.parameters {
+            if view.wired.contains_key(&parameter.name) {
+                parameter.after = Some("known once that is deployed".to_owned());
+            }
+        }
+    }
     let mut refusal = None;
     if let Approach::Refuse(why) = &plan.approach {
         let error = failure::refused(&plan, observed.presence.stack(), why);
@@ -77,7 +76,7 @@ pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, Cl
 pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedStack, CliError> {
     let ui = run.context.ui;
     let client = run.opened.session.cloudformation();
-    let Look { observed, plan } = settled(run, target, &client).await?;
+    let Look { observed, plan, .. } = settled(run, target, &client).await?;
     let stack = plan.desired.stack.clone();
     if plan.operation == Operation::Nothing {
         return unchanged(run, target, &observed, &stack);
@@ -131,7 +130,7 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
     let ui = run.context.ui;
     loop {
         let look = look(run, target, client).await?;
-        let Look { observed, plan } = &look;
+        let Look { observed, plan, .. } = &look;
         match (&plan.approach, observed.presence.stack()) {
             (Approach::Create | Approach::Update, _) | (_, None) => return Ok(look),
             (Approach::Refuse(why), stack) => return Err(failure::refused(plan, stack, why)),
@@ -152,37 +151,16 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
     }
 }
 
-/// Why a stack could not be looked at.
-enum Unlooked {
-    Obstacles(StackName, Obstacles),
-    Failed(CliError),
-}
-
-impl From<CliError> for Unlooked {
-    fn from(error: CliError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Unlooked> for CliError {
-    fn from(unlooked: Unlooked) -> Self {
-        match unlooked {
-            Unlooked::Obstacles(_, obstacles) => Self::new(ExitStatus::Preflight, obstacles),
-            Unlooked::Failed(error) => error,
-        }
-    }
-}
-
 /// Reads the stack and plans for it.
-async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<Look, Unlooked> {
+async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<Look, CliError> {
     let (name, observed) = observed(run, target, client).await?;
     let upstream = upstream::find(run, target).await?;
     let existing = observed.presence.stack().filter(|stack| keeps_parameters(stack));
-    let obstacles = |obstacles| Unlooked::Obstacles(name.clone(), obstacles);
+    let obstacles = |obstacles| CliError::new(ExitStatus::Preflight, obstacles);
     let wanted = desired(target, name.clone(), &run.opened.settings, &run.opened.place, existing, upstream.as_upstream())
         .map_err(obstacles)?;
     let plan = plan(wanted, &observed).map_err(obstacles)?;
-    Ok(Look { observed, plan })
+    Ok(Look { observed, plan, imagined: upstream.imagined })
 }
 
 /// Whether what the stack says about its parameters is worth keeping: not that of a shell without resources.
@@ -209,16 +187,6 @@ async fn read(client: &CloudFormation, name: &StackName) -> Result<Observed, Cli
     observe::observe(client, name.as_str())
         .await
         .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))
-}
-
-/// Whether a stack that `target` takes values from is deployed by the same run.
-fn has_pending_upstream(run: &Run<'_>, target: Target) -> bool {
-    let deploys = |upstream: Target| run.opened.settings.targets.contains(&upstream);
-    match target {
-        Target::Global => false,
-        Target::Regional | Target::Customer => deploys(Target::Global),
-        Target::ClusterVector | Target::ClusterProcessor => deploys(Target::Regional),
-    }
 }
 
 /// Works out what would change, from what is deployed and from the templates.
@@ -278,28 +246,13 @@ fn note(approach: &Approach, stack: Option<&Stack>) -> Option<String> {
     }
 }
 
-fn blank(run: &Run<'_>, target: Target, stack: &StackName, note: String) -> PlanView {
-    PlanView {
-        target,
-        stack: stack.to_string(),
-        region: run.opened.place.region.to_string(),
-        account: run.opened.place.account.to_string(),
-        operation: Operation::Blocked,
-        note: Some(note),
-        basis: Basis::Templates,
-        parameters: Vec::new(),
-        tags: Vec::new(),
-        wired: BTreeMap::new(),
-        changes: Vec::new(),
-        new_bucket: None,
-        hidden: 0,
-        uploads: 0,
-        names: BTreeMap::new(),
-    }
-}
-
 fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Basis) -> PlanView {
+    let place = &run.opened.place;
     PlanView {
+        target: plan.desired.target,
+        stack: plan.desired.stack.to_string(),
+        region: place.region.to_string(),
+        account: place.account.to_string(),
         operation: plan.operation,
         note: None,
         basis,
@@ -312,27 +265,12 @@ fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Basis) -> Pla
             .map(|wired| (wired.parameter.to_owned(), wired.source.to_string()))
             .collect(),
         changes: reconciled.changes,
+        new_bucket: None,
         hidden: reconciled.hidden,
         uploads: plan.desired.uploads.len(),
-        names: names(plan.desired.template),
-        ..blank(run, plan.desired.target, &plan.desired.stack, String::new())
+        names: watching::names(plan.desired.template),
+        defaults: plan.defaults(),
     }
-}
-
-/// What people call the resources, by path.
-fn names(template: TemplateId) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    let templates = std::iter::once((String::new(), template))
-        .chain(template.children().iter().map(|child| (format!("{}/", child.resource), child.template)));
-    for (prefix, template) in templates {
-        let Ok(document) = Document::parse(template.text()) else { continue };
-        for resource in document.resources().keys() {
-            if let Some(name) = document.human_name(resource) {
-                names.insert(format!("{prefix}{resource}"), name.to_owned());
-            }
-        }
-    }
-    names
 }
 
 /// Asks for consent: by name where data may go, else with a plain question.
@@ -366,27 +304,15 @@ async fn joined(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: &Sta
     watched(run, client, plan, history).await
 }
 
-/// Watches the operation until it ends, the time is over, or Ctrl-C.
 async fn watched(run: &Run<'_>, client: &CloudFormation, plan: &Plan, history: History) -> Result<Ended, CliError> {
-    let title = format!("{} {} in {}", plan.desired.target, plan.desired.stack, run.opened.place.region);
-    let mut progress = Progress::start(run.context.ui, &title, names(plan.desired.template));
-    let patience = Patience { limit: run.timeout, ..Patience::default() };
-    let mut show = |event: DeployEvent| progress.show(&event);
-    let watched = tokio::select! {
-        watched = execute::watch(client, history, patience, &mut show) => Some(watched),
-        interrupt = tokio::signal::ctrl_c() => {
-            // Without a signal handler there is nothing to detach by; watching on would be wrong as well.
-            drop(interrupt);
-            None
-        }
+    let stack = plan.desired.stack.as_str();
+    let watch = Watch {
+        title: format!("{} {stack} in {}", plan.desired.target, run.opened.place.region),
+        stack,
+        names: watching::names(plan.desired.template),
+        limit: run.timeout,
     };
-    progress.finish();
-    match watched {
-        Some(Watched::Ended(ended)) => Ok(*ended),
-        Some(Watched::TimedOut) => Err(failure::timed_out(plan, run.timeout.as_secs() / 60)),
-        Some(Watched::LostAccess(fault)) => Err(failure::lost_access(plan, *fault)),
-        None => Err(failure::detached(plan)),
-    }
+    watching::watch(run.context.ui, client, history, watch).await
 }
 
 /// Deletes the empty remains of a failed creation, after saying why it failed.

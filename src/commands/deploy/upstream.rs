@@ -1,13 +1,15 @@
 //! Reads the stacks that a target takes values from.
 
+use std::collections::BTreeMap;
+
 use mtlog_processor::model::{arn::Partition, ids::Region};
 
-use super::Run;
+use super::{Foresight, Run};
 use crate::{
     deploy::{
         desired::Upstream,
         stack::{Presence, Stack},
-        status::Standing,
+        status::{StackStatus, Standing},
         target::{Target, stack_name},
     },
     error::CliError,
@@ -21,6 +23,8 @@ const FORMER_HOME: &str = "us-east-1";
 pub(super) struct Found {
     global: Option<Stack>,
     regional: Option<Stack>,
+    /// Whether one of them is only imagined.
+    pub(super) imagined: bool,
 }
 
 impl Found {
@@ -43,13 +47,64 @@ pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliErro
                         break;
                     }
                 }
+                if found.global.is_none() && imagines(run, Target::Global) {
+                    found.global = imagined(run, Target::Global);
+                    found.imagined = true;
+                }
             }
         }
         Target::ClusterVector | Target::ClusterProcessor => {
             found.regional = stack(run, Target::Regional, &run.opened.place.region).await?;
+            if found.regional.is_none() && imagines(run, Target::Regional) {
+                found.regional = imagined(run, Target::Regional);
+                found.imagined = true;
+            }
         }
     }
     Ok(found)
+}
+
+/// Whether a stack that does not exist is to be imagined: a plan is made, and the same run would make the stack first.
+fn imagines(run: &Run<'_>, target: Target) -> bool {
+    run.foresight == Foresight::Imagined && run.opened.settings.targets.contains(&target)
+}
+
+/// Returns the stack as it will look, with values of the right form that nobody may use.
+fn imagined(run: &Run<'_>, target: Target) -> Option<Stack> {
+    let place = &run.opened.place;
+    let (partition, account, region) = (Partition::of(&place.region), &place.account, &place.region);
+    let arn = |service: &str, rest: &str| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
+    let iam = |rest: &str| format!("arn:{partition}:iam::{account}:{rest}");
+    let outputs = match target {
+        Target::Global => vec![(
+            "CentralLogDistributionRoleArn",
+            iam("role/ROSA-CentralLogDistributionRole-00000000"),
+        )],
+        Target::Regional => vec![
+            ("VectorAssumeRolePolicyArn", iam("policy/unknown")),
+            ("CentralS3WriterPolicyArn", iam("policy/unknown")),
+            ("TenantConfigTableArn", arn("dynamodb", "table/unknown")),
+            ("CentralLoggingBucketArn", format!("arn:{partition}:s3:::unknown")),
+            ("CentralLogDistributionRoleArn", iam("role/ROSA-CentralLogDistributionRole-00000000")),
+            ("LogDeliveryQueueArn", arn("sqs", "unknown")),
+            ("LogDeliveryDLQArn", arn("sqs", "unknown")),
+        ],
+        Target::Customer | Target::ClusterVector | Target::ClusterProcessor => return None,
+    };
+    let name = stack_name(target, run.opened.naming(region)).ok()?;
+    Some(Stack {
+        name: name.to_string(),
+        id: String::new(),
+        status: StackStatus::CreateComplete,
+        reason: None,
+        parameters: BTreeMap::new(),
+        outputs: outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        tags: BTreeMap::new(),
+        created: None,
+        updated: None,
+        protected: false,
+        parent: None,
+    })
 }
 
 /// Where the global stack may be: where the settings say, else here, else where it used to be.

@@ -14,7 +14,7 @@ use crate::{
     aws::{ecr::Ensured, session::Session},
     cli::{ConnectionArgs, ConsentArgs},
     commands::identity,
-    config::connection,
+    config::{connection, environment::program_path},
     error::{CliError, ExitStatus, Message},
     image::{
         binary::{self, Platform},
@@ -157,7 +157,7 @@ fn unusable(path: &Path, error: binary::BinaryError) -> CliError {
 
 /// The engine next to this program, as a release has it.
 fn bundled() -> Result<PathBuf, CliError> {
-    let own = std::env::current_exe().map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
+    let own = program_path().map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
     let path = own.with_file_name(ENGINE_FILE);
     if path.is_file() {
         return Ok(path);

@@ -1,7 +1,7 @@
 //! `mtlog tenant add`: a new delivery. Nothing that exists is overwritten.
 
 use clap::Args;
-use mtlog_processor::model::secret::Secret;
+use mtlog_processor::model::{ids::ExternalId, secret::Secret, tenant::DeliveryKind};
 use serde::Serialize;
 
 use super::{DeliveryView, Opened, TableArgs, now, open, table_error};
@@ -9,7 +9,7 @@ use crate::{
     cli::ConsentArgs,
     commands::Context,
     config::tenant::{self, DeliveryFlags},
-    error::{CliError, ExitStatus},
+    error::{CliError, ExitStatus, Message},
     onboard::{external_id, rules},
     ui::{Report, table::Table},
 };
@@ -98,6 +98,10 @@ pub(super) async fn run(context: &Context<'_>, args: AddArgs) -> Result<ExitStat
         context.ui.warning(&format!("{}.", finding.text));
     }
     if args.generate_external_id {
+        if item.destination.kind() == DeliveryKind::S3 {
+            let text = "--generate-external-id has no meaning for an s3 delivery: no role of the customer is assumed";
+            return Err(CliError::new(ExitStatus::Usage, Message(text.to_owned())));
+        }
         item.external_id = Some(new_external_id()?);
     }
     let created = now();
@@ -127,7 +131,7 @@ pub(super) async fn run(context: &Context<'_>, args: AddArgs) -> Result<ExitStat
     Ok(ExitStatus::Success)
 }
 
-fn new_external_id() -> Result<Secret<mtlog_processor::model::ids::ExternalId>, CliError> {
+fn new_external_id() -> Result<Secret<ExternalId>, CliError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
     external_id::from_random(random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))

@@ -80,7 +80,9 @@ impl Response {
 
     /// A page in HTML, as proxies send it.
     pub fn html(status: u16) -> Self {
-        let page = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>");
+        let page = format!(
+            "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+        );
         Self::raw(status, "text/html", page)
     }
 
@@ -122,7 +124,10 @@ impl Response {
             Kind::ExpiredToken => expired_token(service),
             Kind::AccessDenied => access_denied(service, "Access Denied"),
             Kind::UnrecognizedClient => unrecognized_client(service),
-            Kind::InvalidSignature => invalid_signature(service, "The request signature we calculated does not match the signature you provided."),
+            Kind::InvalidSignature => invalid_signature(
+                service,
+                "The request signature we calculated does not match the signature you provided.",
+            ),
             Kind::RequestTimeTooSkewed => request_time_too_skewed(service),
         };
         render(service, &error, request_id)
@@ -134,7 +139,7 @@ pub(crate) fn throttling(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(503, "SlowDown", "Please reduce your request rate."),
         Service::Sqs => ApiError::bad("RequestThrottled", "Request is throttled."),
-        Service::Sts | Service::Unknown => ApiError::bad("Throttling", "Rate exceeded"),
+        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::bad("Throttling", "Rate exceeded"),
         Service::DynamoDb => ApiError::bad(
             "ProvisionedThroughputExceededException",
             "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
@@ -147,7 +152,7 @@ fn internal_error(service: Service) -> ApiError {
     let (code, message) = match service {
         Service::S3 => ("InternalError", "We encountered an internal error. Please try again."),
         Service::DynamoDb => ("InternalServerError", "Internal server error"),
-        Service::Logs | Service::Sqs | Service::Sts | Service::Unknown => {
+        Service::Logs | Service::Sqs | Service::Sts | Service::CloudFormation | Service::Unknown => {
             ("InternalFailure", "The request processing has failed because of an unknown error.")
         }
     };
@@ -156,9 +161,11 @@ fn internal_error(service: Service) -> ApiError {
 
 fn service_unavailable(service: Service) -> ApiError {
     let (code, message) = match service {
-        Service::Logs => ("ServiceUnavailableException", "The service cannot complete the request."),
+        Service::Logs => {
+            ("ServiceUnavailableException", "The service cannot complete the request.")
+        }
         Service::S3 => ("ServiceUnavailable", "Reduce your request rate."),
-        Service::DynamoDb | Service::Sqs | Service::Sts | Service::Unknown => {
+        Service::DynamoDb | Service::Sqs | Service::Sts | Service::CloudFormation | Service::Unknown => {
             ("ServiceUnavailable", "Service is unable to handle request.")
         }
     };
@@ -169,9 +176,11 @@ fn service_unavailable(service: Service) -> ApiError {
 pub(crate) fn expired_token(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("ExpiredToken", "The provided token has expired."),
-        Service::Sts | Service::Unknown => {
-            ApiError::new(403, "ExpiredToken", "The security token included in the request is expired")
-        }
+        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(
+            403,
+            "ExpiredToken",
+            "The security token included in the request is expired",
+        ),
         Service::Sqs => ApiError::new(
             403,
             "ExpiredTokenException",
@@ -189,7 +198,7 @@ pub(crate) fn expired_token(service: Service) -> ApiError {
 pub(crate) fn access_denied(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::Unknown => ApiError::new(403, "AccessDenied", message),
+        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(403, "AccessDenied", message),
         Service::Sqs => {
             ApiError::new(403, "AccessDeniedException", message).query_code("AccessDenied")
         }
@@ -206,7 +215,7 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
-        Service::Sts | Service::Unknown => ApiError::new(403, "InvalidClientTokenId", message),
+        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(403, "InvalidClientTokenId", message),
         Service::Sqs => ApiError::new(403, "UnrecognizedClientException", message)
             .query_code("InvalidClientTokenId"),
         Service::Logs | Service::DynamoDb => ApiError::bad("UnrecognizedClientException", message),
@@ -216,7 +225,7 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
 /// The signature is there but wrong.
 pub(crate) fn invalid_signature(service: Service, message: &str) -> ApiError {
     match service {
-        Service::S3 | Service::Sts | Service::Unknown => {
+        Service::S3 | Service::Sts | Service::CloudFormation | Service::Unknown => {
             ApiError::new(403, "SignatureDoesNotMatch", message)
         }
         Service::Sqs => ApiError::new(403, "InvalidSignatureException", message)
@@ -233,7 +242,7 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
         ),
-        Service::Logs | Service::Sqs | Service::Sts | Service::DynamoDb | Service::Unknown => {
+        Service::Logs | Service::Sqs | Service::Sts | Service::DynamoDb | Service::CloudFormation | Service::Unknown => {
             invalid_signature(service, "Signature not yet current or expired")
         }
     }
@@ -243,9 +252,11 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
 pub(crate) fn missing_authentication(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::Unknown => {
-            ApiError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
-        }
+        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(
+            403,
+            "MissingAuthenticationToken",
+            "Request is missing Authentication Token",
+        ),
         Service::Sqs => ApiError::new(
             403,
             "MissingAuthenticationTokenException",
@@ -263,9 +274,10 @@ pub(crate) fn missing_authentication(service: Service) -> ApiError {
 pub(crate) fn incomplete_signature(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("AuthorizationHeaderMalformed", message),
-        Service::Sts | Service::Unknown => ApiError::bad("IncompleteSignature", message),
-        Service::Sqs => ApiError::bad("IncompleteSignatureException", message)
-            .query_code("IncompleteSignature"),
+        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::bad("IncompleteSignature", message),
+        Service::Sqs => {
+            ApiError::bad("IncompleteSignatureException", message).query_code("IncompleteSignature")
+        }
         Service::Logs | Service::DynamoDb => ApiError::bad("IncompleteSignatureException", message),
     }
 }

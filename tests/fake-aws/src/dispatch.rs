@@ -17,7 +17,7 @@ use crate::journal::{CallFacts, JournalEntry};
 use crate::service::{Protocol, Service, is_write};
 use crate::shared::{Context, DateHeader, KeepAlive, Shared};
 use crate::sigv4::{self, Signature, SignatureError};
-use crate::{dynamodb, logs, s3, sqs, sts};
+use crate::{cloudformation, dynamodb, logs, s3, sqs, sts};
 
 /// What the server is to do with the connection.
 #[derive(Debug)]
@@ -191,10 +191,8 @@ fn authenticate(
     now: Millis,
 ) -> Result<Caller, ApiError> {
     if signature.service != service.name() {
-        let message = format!(
-            "Credential should be scoped to correct service: '{}'. ",
-            service.name()
-        );
+        let message =
+            format!("Credential should be scoped to correct service: '{}'. ", service.name());
         return Err(canned::invalid_signature(service, &message));
     }
     let settings = shared.settings().clone();
@@ -225,7 +223,10 @@ fn authenticate(
             ApiError::new(
                 403,
                 "RegionDisabledException",
-                format!("STS is not activated in this region for account:{}. Your account administrator can activate STS in this region using the IAM Console.", caller.account),
+                format!(
+                    "STS is not activated in this region for account:{}. Your account administrator can activate STS in this region using the IAM Console.",
+                    caller.account
+                ),
             )
         } else {
             canned::unrecognized_client(service)
@@ -244,7 +245,11 @@ fn read<'a>(
     match service.protocol() {
         Protocol::Json { content_type, .. } => {
             if request.method != hyper::Method::POST {
-                return Err(ApiError::new(405, "UnknownOperationException", "only POST is allowed"));
+                return Err(ApiError::new(
+                    405,
+                    "UnknownOperationException",
+                    "only POST is allowed",
+                ));
             }
             let sent = request.header("content-type").unwrap_or_default();
             if sent.split(';').next().map(str::trim) != Some(content_type) {
@@ -272,11 +277,15 @@ fn read<'a>(
             let text = std::str::from_utf8(&request.body)
                 .map_err(|_| ApiError::bad("MalformedQueryString", "the body is not UTF-8"))?;
             let form = parse_form(text);
-            let sent = form.iter().find(|(key, _)| key == "Version").map(|(_, value)| value.as_str());
+            let sent =
+                form.iter().find(|(key, _)| key == "Version").map(|(_, value)| value.as_str());
             if sent != Some(version) || !known_operation(service, operation) {
                 return Err(ApiError::bad(
                     "InvalidAction",
-                    format!("Could not find operation {operation} for version {}", sent.unwrap_or("NO_VERSION_SPECIFIED")),
+                    format!(
+                        "Could not find operation {operation} for version {}",
+                        sent.unwrap_or("NO_VERSION_SPECIFIED")
+                    ),
                 ));
             }
             Ok(Input::Form(form))
@@ -291,6 +300,7 @@ fn known_operation(service: Service, operation: &str) -> bool {
         Service::Sqs => sqs::OPERATIONS.contains(&operation),
         Service::DynamoDb => dynamodb::OPERATIONS.contains(&operation),
         Service::Sts => sts::OPERATIONS.contains(&operation),
+        Service::CloudFormation => cloudformation::OPERATIONS.contains(&operation),
         Service::S3 | Service::Unknown => false,
     }
 }
@@ -298,7 +308,10 @@ fn known_operation(service: Service, operation: &str) -> bool {
 fn json_body(request: &Request) -> Result<Value, ApiError> {
     match serde_json::from_slice(&request.body) {
         Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(ApiError::bad("SerializationException", "Start of structure or map found where not expected.")),
+        Ok(_) => Err(ApiError::bad(
+            "SerializationException",
+            "Start of structure or map found where not expected.",
+        )),
         Err(error) => Err(ApiError::bad("SerializationException", error.to_string())),
     }
 }
@@ -308,22 +321,31 @@ fn decoded_body<'a>(shared: &Shared, request: &'a Request) -> Result<Cow<'a, Byt
     match request.header("content-encoding") {
         None | Some("identity") => Ok(Cow::Borrowed(&request.body)),
         Some("gzip") if shared.logs().accepts_gzip() => logs::gunzip(&request.body).map(Cow::Owned),
-        Some(_) => Err(ApiError::bad("SerializationException", "Unexpected token found where not expected.")),
+        Some(_) => Err(ApiError::bad(
+            "SerializationException",
+            "Unexpected token found where not expected.",
+        )),
     }
 }
 
 fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Request) {
     let (resource, key) = match input {
-        Input::PutLogEvents(put) => {
-            (put.group().unwrap_or_default().to_owned(), put.stream().unwrap_or_default().to_owned())
-        }
+        Input::PutLogEvents(put) => (
+            put.group().unwrap_or_default().to_owned(),
+            put.stream().unwrap_or_default().to_owned(),
+        ),
         Input::Discarded => (String::new(), String::new()),
+        Input::Form(form) if service == Service::CloudFormation => cloudformation::facts(form),
         Input::Form(form) => sts::facts(form),
         Input::S3(call) => (call.bucket.clone(), call.key.clone()),
         Input::Json(value) => match service {
             Service::Sqs => sqs::facts(value, request),
             Service::DynamoDb => dynamodb::facts(value),
-            Service::Logs | Service::S3 | Service::Sts | Service::Unknown => logs::facts(value),
+            Service::Logs
+            | Service::S3
+            | Service::Sts
+            | Service::CloudFormation
+            | Service::Unknown => logs::facts(value),
         },
     };
     facts.resource = resource;
@@ -348,9 +370,13 @@ async fn execute(context: &Context<'_>, input: Input<'_>) -> Result<Reply, ApiEr
         (Service::Logs, Input::Json(input)) => logs::execute(context, &input),
         (Service::Sqs, Input::Json(input)) => sqs::execute(context, &input).await,
         (Service::DynamoDb, Input::Json(input)) => dynamodb::execute(context, &input),
+        (Service::CloudFormation, Input::Form(form)) => cloudformation::execute(context, &form),
         (_, Input::Form(form)) => sts::execute(context, &form),
         (_, Input::S3(call)) => s3::execute(context, &call),
-        (Service::S3 | Service::Sts | Service::Unknown, Input::Json(_)) => {
+        (
+            Service::S3 | Service::Sts | Service::CloudFormation | Service::Unknown,
+            Input::Json(_),
+        ) => {
             Err(ApiError::bad("UnknownOperationException", ""))
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::cloudformation;
 use crate::http::Reply;
 use crate::service::Service;
 use crate::xml;
@@ -64,6 +65,7 @@ pub(crate) fn render(service: Service, error: &ApiError, request_id: &str) -> Re
         Service::Logs => json_reply(error, "application/x-amz-json-1.1", &error.code, "message"),
         Service::DynamoDb => dynamodb_reply(error),
         Service::Sqs => sqs_reply(error),
+        Service::CloudFormation => cloudformation::error_reply(error, request_id),
         Service::Sts | Service::Unknown => {
             query_reply("https://sts.amazonaws.com/doc/2011-06-15/", error, request_id)
         }
@@ -88,26 +90,48 @@ fn json_reply(error: &ApiError, content_type: &str, kind: &str, message_name: &s
 fn dynamodb_reply(error: &ApiError) -> Reply {
     let namespace = match error.code.as_str() {
         "ValidationException" => "com.amazon.coral.validate",
-        "UnrecognizedClientException" | "ExpiredTokenException" | "AccessDeniedException"
-        | "MissingAuthenticationTokenException" | "SerializationException"
-        | "UnknownOperationException" | "ThrottlingException" | "IncompleteSignatureException"
+        "UnrecognizedClientException"
+        | "ExpiredTokenException"
+        | "AccessDeniedException"
+        | "MissingAuthenticationTokenException"
+        | "SerializationException"
+        | "UnknownOperationException"
+        | "ThrottlingException"
+        | "IncompleteSignatureException"
         | "InvalidSignatureException" => "com.amazon.coral.service",
         _ => "com.amazonaws.dynamodb.v20120810",
     };
     let kind = format!("{namespace}#{}", error.code);
     // The services differ in how they spell this member; clients read both.
     let name = if error.code == "ConditionalCheckFailedException" { "message" } else { "Message" };
-    let name = if namespace.ends_with("v20120810") || namespace.ends_with("validate") { "message" } else { name };
+    let name = if namespace.ends_with("v20120810") || namespace.ends_with("validate") {
+        "message"
+    } else {
+        name
+    };
     json_reply(error, "application/x-amz-json-1.0", &kind, name)
 }
 
 fn sqs_reply(error: &ApiError) -> Reply {
     const MODELLED: &[&str] = &[
-        "QueueDoesNotExist", "ReceiptHandleIsInvalid", "MessageNotInflight", "OverLimit",
-        "InvalidMessageContents", "BatchRequestTooLong", "BatchEntryIdsNotDistinct",
-        "EmptyBatchRequest", "InvalidBatchEntryId", "TooManyEntriesInBatchRequest",
-        "InvalidAttributeName", "InvalidAttributeValue", "QueueNameExists", "PurgeQueueInProgress",
-        "UnsupportedOperation", "RequestThrottled", "InvalidAddress", "InvalidSecurity",
+        "QueueDoesNotExist",
+        "ReceiptHandleIsInvalid",
+        "MessageNotInflight",
+        "OverLimit",
+        "InvalidMessageContents",
+        "BatchRequestTooLong",
+        "BatchEntryIdsNotDistinct",
+        "EmptyBatchRequest",
+        "InvalidBatchEntryId",
+        "TooManyEntriesInBatchRequest",
+        "InvalidAttributeName",
+        "InvalidAttributeValue",
+        "QueueNameExists",
+        "PurgeQueueInProgress",
+        "UnsupportedOperation",
+        "RequestThrottled",
+        "InvalidAddress",
+        "InvalidSecurity",
         "QueueDeletedRecently",
     ];
     let modelled = MODELLED.contains(&error.code.as_str());

@@ -25,7 +25,7 @@ use crate::shared::{DateHeader, KeepAlive, Shared};
 pub struct FakeAws {
     shared: Arc<Shared>,
     /// Absent in handles that services use among themselves.
-    server: Option<Arc<Server>>,
+    _server: Option<Arc<Server>>,
 }
 
 /// The thread that serves, stopped when dropped.
@@ -89,11 +89,8 @@ impl FakeAws {
             });
             runtime.shutdown_background();
         })?;
-        let server = Server {
-            stop: Mutex::new(Some(stop)),
-            thread: Mutex::new(Some(thread)),
-        };
-        Ok(Self { shared, server: Some(Arc::new(server)) })
+        let server = Server { stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) };
+        Ok(Self { shared, _server: Some(Arc::new(server)) })
     }
 
     /// Returns the URL for `AWS_ENDPOINT_URL`, without a slash at the end.
@@ -105,12 +102,16 @@ impl FakeAws {
     /// alive.
     #[expect(dead_code, reason = "for services that are added")]
     pub(crate) fn over(shared: Arc<Shared>) -> Self {
-        Self { shared, server: None }
+        Self { shared, _server: None }
     }
 
     /// Returns the environment that makes an AWS client use this fake with these keys: endpoint,
     /// region, keys, and nothing read from the machine's own configuration.
-    pub fn environment(&self, region: &str, credentials: &Credentials) -> Vec<(&'static str, String)> {
+    pub fn environment(
+        &self,
+        region: &str,
+        credentials: &Credentials,
+    ) -> Vec<(&'static str, String)> {
         let mut variables = vec![
             ("AWS_ENDPOINT_URL", self.endpoint_url()),
             ("AWS_REGION", region.to_owned()),
@@ -171,14 +172,16 @@ impl FakeAws {
     /// Registers a role, or replaces its policies. Without identity policies it may do everything
     /// in its own account. The documents must be ones that the policy evaluator understands.
     pub fn add_role(&self, arn: &str, trust_policy: &str, identity_policies: &[&str]) {
-        let trust = Policy::trust_text(trust_policy).unwrap_or_else(|error| refuse_policy(arn, &error));
+        let trust =
+            Policy::trust_text(trust_policy).unwrap_or_else(|error| refuse_policy(arn, &error));
         let policies = identity_policies.iter().map(|text| identity_policy(arn, text)).collect();
         self.shared.identities().add_role(arn, trust, policies);
     }
 
     /// Replaces a role's trust policy; returns whether there is such a role.
     pub fn set_trust_policy(&self, arn: &str, trust_policy: &str) -> bool {
-        let trust = Policy::trust_text(trust_policy).unwrap_or_else(|error| refuse_policy(arn, &error));
+        let trust =
+            Policy::trust_text(trust_policy).unwrap_or_else(|error| refuse_policy(arn, &error));
         self.shared.identities().role_mut(arn).map(|role| role.trust = trust).is_some()
     }
 
@@ -191,7 +194,11 @@ impl FakeAws {
     /// Sets the longest session that a role gives, 3,600 seconds at first.
     pub fn set_max_session(&self, arn: &str, longest: Duration) -> bool {
         let seconds = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
-        self.shared.identities().role_mut(arn).map(|role| role.max_session_seconds = seconds).is_some()
+        self.shared
+            .identities()
+            .role_mut(arn)
+            .map(|role| role.max_session_seconds = seconds)
+            .is_some()
     }
 
     /// Deletes a role; its open sessions may do nothing any more.
@@ -212,7 +219,12 @@ impl FakeAws {
     }
 
     /// Opens a session of a registered role for that long.
-    pub fn role_credentials_for(&self, role_arn: &str, session_name: &str, life: Duration) -> Credentials {
+    pub fn role_credentials_for(
+        &self,
+        role_arn: &str,
+        session_name: &str,
+        life: Duration,
+    ) -> Credentials {
         let expires = self.shared.clock.now().saturating_add(crate::clock::millis(life));
         let mut identities = self.shared.identities();
         assert!(identities.role(role_arn).is_some(), "there is no role `{role_arn}`");
@@ -285,6 +297,22 @@ impl FakeAws {
         self.shared.throttles.limit(pattern, per_second);
     }
 
+    /// Sets the rates of the quota pages for CloudWatch Logs and STS.
+    pub fn limit_rates_as_aws(&self) {
+        let rates = [
+            ("logs:CreateLogGroup", 10),
+            ("logs:CreateLogStream", 50),
+            ("logs:DescribeLogGroups", 10),
+            ("logs:DescribeLogStreams", 25),
+            ("logs:PutLogEvents", 5_000),
+            ("logs:PutRetentionPolicy", 5),
+            ("sts:*", 600),
+        ];
+        for (pattern, per_second) in rates {
+            self.limit_rate(pattern, per_second);
+        }
+    }
+
     /// Chooses whether connections stay open between requests.
     pub fn set_keep_alive(&self, keep_alive: KeepAlive) {
         self.shared.settings().keep_alive = keep_alive;
@@ -331,6 +359,17 @@ impl FakeAws {
     /// Counts all calls of operations that change something, including those the journal dropped.
     pub fn write_count(&self) -> u64 {
         self.shared.journal.writes()
+    }
+
+    /// Returns the journal as text, a line for each call, for the messages of failing tests.
+    pub fn journal_text(&self) -> String {
+        let lines: Vec<String> = self.journal().iter().map(JournalEntry::to_string).collect();
+        lines.join("\n")
+    }
+
+    /// Returns the calls of one operation, such as `sqs:ReceiveMessage`, that are under way now.
+    pub fn calls_under_way(&self, operation: &str) -> u64 {
+        self.shared.journal.under_way(operation)
     }
 
     /// Returns the most calls of one operation, such as `logs:PutLogEvents`, that were under way at

@@ -151,7 +151,8 @@ impl Payload {
         Some(match first {
             Segment::Bytes(bytes) => bytes.split_to(usize::try_from(count).unwrap_or(usize::MAX)),
             Segment::Zeros(left) => {
-                let piece = ZEROS.get(..usize::try_from(count).unwrap_or(usize::MAX)).unwrap_or(ZEROS);
+                let piece =
+                    ZEROS.get(..usize::try_from(count).unwrap_or(usize::MAX)).unwrap_or(ZEROS);
                 *left -= piece.len() as u64;
                 Bytes::from_static(piece)
             }
@@ -212,7 +213,11 @@ impl Segment {
 
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::default() } else { Self { segments: vec![Segment::Bytes(bytes)] } }
+        if bytes.is_empty() {
+            Self::default()
+        } else {
+            Self { segments: vec![Segment::Bytes(bytes)] }
+        }
     }
 }
 

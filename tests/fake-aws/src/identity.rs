@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use jiff::Timestamp;
 use crate::clock::{Millis, timestamp};
 use crate::iam::Policy;
 use crate::random::Random;
+use jiff::Timestamp;
 
 /// The longest session that a role gives when nothing else is set, in seconds.
 pub(crate) const DEFAULT_MAX_SESSION_SECONDS: i64 = 3_600;
@@ -158,8 +158,7 @@ impl Identities {
             kind: CallerKind::User,
         };
         let access_key_id = format!("AKIA{}", self.random.id(16));
-        self.keys
-            .insert(access_key_id.clone(), Key { caller, session_token: None, expires: None });
+        self.keys.insert(access_key_id.clone(), Key { caller, session_token: None, expires: None });
         Credentials {
             access_key_id,
             secret_access_key: self.random.id(40),

@@ -73,5 +73,8 @@ fn wrong_type(name: &str, wanted: &str, found: &Value) -> ApiError {
         Value::Array(_) => "start of array",
         Value::Object(_) => "start of structure",
     };
-    ApiError::bad("SerializationException", format!("{kind} can not be converted to {wanted} at `{name}`"))
+    ApiError::bad(
+        "SerializationException",
+        format!("{kind} can not be converted to {wanted} at `{name}`"),
+    )
 }

@@ -1,6 +1,7 @@
 //! The record of every call: who asked what, and what it was answered.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -30,12 +31,16 @@ pub struct CallFacts {
 }
 
 impl CallFacts {
-    /// Tells whether the call is `service:operation`; `*` stands for any of both.
+    /// Tells whether the call is `service:operation`. A `*` at the end of either stands for any
+    /// rest, and `*` alone for all calls.
     pub fn is(&self, pattern: &str) -> bool {
+        let matches = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
+            Some(start) => text.starts_with(start),
+            None => pattern == text,
+        };
         match pattern.split_once(':') {
             Some((service, operation)) => {
-                (service == "*" || service == self.service)
-                    && (operation == "*" || operation == self.operation)
+                matches(service, &self.service) && matches(operation, &self.operation)
             }
             None => pattern == "*",
         }
@@ -63,6 +68,34 @@ pub struct JournalEntry {
     pub applied: bool,
     /// The operation is one that changes something.
     pub is_write: bool,
+}
+
+/// One line, for the messages of failing tests.
+impl fmt::Display for JournalEntry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = &self.facts;
+        write!(
+            formatter,
+            "#{} {:.3} {}:{} {}/{} {} {} by {} -> {}",
+            self.number,
+            self.at,
+            facts.service,
+            facts.operation,
+            facts.account,
+            facts.region,
+            facts.resource,
+            facts.key,
+            facts.principal,
+            self.status
+        )?;
+        if let Some(code) = &self.error_code {
+            write!(formatter, " {code}")?;
+        }
+        if self.faulted {
+            formatter.write_str(if self.applied { " (fault, applied)" } else { " (fault)" })?;
+        }
+        Ok(())
+    }
 }
 
 /// How often an operation was called.
@@ -107,7 +140,8 @@ impl Journal {
 
     /// Notes that a call begins. The guard ends it, even when its connection is lost.
     pub(crate) fn begin(&self, facts: &CallFacts) -> UnderWay<'_> {
-        let name = |account: &str| (facts.service.clone(), facts.operation.clone(), account.to_owned());
+        let name =
+            |account: &str| (facts.service.clone(), facts.operation.clone(), account.to_owned());
         let mut names = vec![name("")];
         if !facts.account.is_empty() {
             names.push(name(&facts.account));
@@ -119,6 +153,14 @@ impl Journal {
             *most = (*most).max(*now);
         }
         UnderWay { journal: self, names }
+    }
+
+    /// Returns the calls of one operation that are under way now.
+    pub(crate) fn under_way(&self, pattern: &str) -> u64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (service, operation) = pattern.split_once(':').unwrap_or((pattern, ""));
+        let name = (service.to_owned(), operation.to_owned(), String::new());
+        state.under_way.get(&name).map_or(0, |(now, _)| *now)
     }
 
     /// Returns the most calls of one operation that were ever under way at once.
@@ -257,6 +299,7 @@ mod tests {
         assert_eq!(journal.entries(|_| true).len(), 2);
         assert_eq!(journal.count("logs:PutLogEvents"), CallCount { calls: 4, failed: 2 });
         assert_eq!(journal.count("logs:*").calls, 5);
+        assert_eq!(journal.count("logs:Put*").calls, 4);
         assert_eq!(journal.count("sqs:*").calls, 0);
         assert_eq!(journal.writes(), 5);
     }

@@ -170,10 +170,21 @@ pub fn in_sns(topic_arn: &str, message_id: &str, time: i64, message: &str) -> St
         ("Timestamp", text(&iso_millis(time))),
         ("SignatureVersion", text("1")),
         ("Signature", text("RmFrZVNpZ25hdHVyZQ==")),
-        ("SigningCertURL", text(&format!("https://sns.{region}.amazonaws.com/SimpleNotificationService-0000000000000000000000.pem"))),
-        ("UnsubscribeURL", text(&format!("https://sns.{region}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={topic_arn}:00000000-0000-0000-0000-000000000000"))),
+        (
+            "SigningCertURL",
+            text(&format!(
+                "https://sns.{region}.amazonaws.com/SimpleNotificationService-0000000000000000000000.pem"
+            )),
+        ),
+        (
+            "UnsubscribeURL",
+            text(&format!(
+                "https://sns.{region}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={topic_arn}:00000000-0000-0000-0000-000000000000"
+            )),
+        ),
     ];
-    let lines: Vec<String> = fields.iter().map(|(name, value)| format!("  \"{name}\" : {value}")).collect();
+    let lines: Vec<String> =
+        fields.iter().map(|(name, value)| format!("  \"{name}\" : {value}")).collect();
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
@@ -195,7 +206,9 @@ mod tests {
     fn the_topic_envelope_carries_the_message_as_text() {
         let message = records(&[S3Event::created("b", "k"), S3Event::created("b", "l")]);
         let wrapped = in_sns("arn:aws:sns:eu-west-1:111122223333:logs", "id-1", 0, &message);
-        assert!(wrapped.starts_with("{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"id-1\","));
+        assert!(
+            wrapped.starts_with("{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"id-1\",")
+        );
         let envelope: Value = serde_json::from_str(&wrapped).unwrap();
         assert_eq!(envelope["Message"], message);
         assert_eq!(envelope["TopicArn"], "arn:aws:sns:eu-west-1:111122223333:logs");

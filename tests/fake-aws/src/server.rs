@@ -32,7 +32,11 @@ const PIECE: u64 = 64 * 1024;
 const FLUSH_TIME: Duration = Duration::from_millis(20);
 
 /// Serves until the sender is dropped or sends.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: oneshot::Receiver<()>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stop: oneshot::Receiver<()>,
+) {
     loop {
         let accepted = tokio::select! {
             _stopped = &mut stop => return,
@@ -53,7 +57,8 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let _ignored = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
     let socket = Socket { stream, reset: Arc::clone(&reset) };
-    let service = service_fn(move |request| respond(request, Arc::clone(&shared), Arc::clone(&reset)));
+    let service =
+        service_fn(move |request| respond(request, Arc::clone(&shared), Arc::clone(&reset)));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.auto_date_header(false).keep_alive(true);
     // A connection that ends badly is what tests provoke; there is nobody to tell.
@@ -146,7 +151,10 @@ fn response(
     let mut cut = None;
     if let Some(fault) = fault {
         let at = match fault.at {
-            BodyPosition::Percent(percent) => length / 100 * u64::from(percent.min(100)) + length % 100 * u64::from(percent.min(100)) / 100,
+            BodyPosition::Percent(percent) => {
+                length / 100 * u64::from(percent.min(100))
+                    + length % 100 * u64::from(percent.min(100)) / 100
+            }
             BodyPosition::Byte(byte) => byte.min(length),
         };
         if fault.kind == BodyFaultKind::Shorten {
@@ -158,8 +166,8 @@ fn response(
     let body = ReplyBody { payload: reply.body, cut, sent: 0, reset: Arc::clone(reset) };
     let body = if head_only { ReplyBody::whole(Payload::default()) } else { body };
     let mut response = hyper::Response::new(body);
-    *response.status_mut() =
-        hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
+        .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         let name = hyper::header::HeaderName::try_from(name);
         let value = hyper::header::HeaderValue::try_from(value);
@@ -224,7 +232,9 @@ impl Body for ReplyBody {
             if this.sent >= cut.at {
                 let time = match cut.kind {
                     BodyFaultKind::Stall(time) => time,
-                    BodyFaultKind::Reset | BodyFaultKind::Close | BodyFaultKind::Shorten => FLUSH_TIME,
+                    BodyFaultKind::Reset | BodyFaultKind::Close | BodyFaultKind::Shorten => {
+                        FLUSH_TIME
+                    }
                 };
                 let pause = cut.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
                 if pause.as_mut().poll(task).is_pending() {

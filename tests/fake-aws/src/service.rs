@@ -1,5 +1,7 @@
 //! The services that exist here, and what is the same in all of them: names, targets, protocols.
 
+use crate::cloudformation;
+
 /// A service. Adding one means adding a variant here, its parsing in `dispatch::parse`, its
 /// execution in `dispatch::execute` and its error form in `error::render`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -9,6 +11,7 @@ pub(crate) enum Service {
     S3,
     Sts,
     DynamoDb,
+    CloudFormation,
     /// The request does not tell which service it is for.
     Unknown,
 }
@@ -25,7 +28,8 @@ pub(crate) enum Protocol {
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 5] = [Self::Logs, Self::Sqs, Self::S3, Self::Sts, Self::DynamoDb];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Logs, Self::Sqs, Self::S3, Self::Sts, Self::DynamoDb, Self::CloudFormation];
 
     /// Returns the name used in credential scopes, IAM actions and fault rules.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +39,7 @@ impl Service {
             Self::S3 => "s3",
             Self::Sts => "sts",
             Self::DynamoDb => "dynamodb",
+            Self::CloudFormation => "cloudformation",
             Self::Unknown => "unknown",
         }
     }
@@ -45,14 +50,19 @@ impl Service {
 
     pub(crate) fn protocol(self) -> Protocol {
         match self {
-            Self::Logs => {
-                Protocol::Json { target: "Logs_20140328", content_type: "application/x-amz-json-1.1" }
+            Self::Logs => Protocol::Json {
+                target: "Logs_20140328",
+                content_type: "application/x-amz-json-1.1",
+            },
+            Self::Sqs => {
+                Protocol::Json { target: "AmazonSQS", content_type: "application/x-amz-json-1.0" }
             }
-            Self::Sqs => Protocol::Json { target: "AmazonSQS", content_type: "application/x-amz-json-1.0" },
-            Self::DynamoDb => {
-                Protocol::Json { target: "DynamoDB_20120810", content_type: "application/x-amz-json-1.0" }
-            }
+            Self::DynamoDb => Protocol::Json {
+                target: "DynamoDB_20120810",
+                content_type: "application/x-amz-json-1.0",
+            },
             Self::Sts => Protocol::Query { version: "2011-06-15" },
+            Self::CloudFormation => Protocol::Query { version: cloudformation::VERSION },
             Self::S3 | Self::Unknown => Protocol::RestXml,
         }
     }
@@ -69,9 +79,11 @@ impl Service {
 ///
 /// Taking a role is not a write: it leaves nothing but a line in the trail.
 pub(crate) fn is_write(service: Service, operation: &str) -> bool {
-    const READ_PREFIXES: &[&str] = &["Get", "List", "Describe", "Head", "Filter", "Query", "Scan", "BatchGet"];
+    const READ_PREFIXES: &[&str] =
+        &["Get", "List", "Describe", "Head", "Filter", "Query", "Scan", "BatchGet"];
     match service {
         Service::Sts => false,
+        Service::CloudFormation => !cloudformation::is_read(operation),
         Service::Logs | Service::Sqs | Service::S3 | Service::DynamoDb | Service::Unknown => {
             operation != "ReceiveMessage"
                 && !READ_PREFIXES.iter().any(|prefix| operation.starts_with(prefix))
@@ -95,6 +107,8 @@ mod tests {
             (Service::Sts, "AssumeRole", false),
             (Service::DynamoDb, "BatchGetItem", false),
             (Service::DynamoDb, "BatchWriteItem", true),
+            (Service::CloudFormation, "ValidateTemplate", false),
+            (Service::CloudFormation, "CreateChangeSet", true),
         ];
         for (service, operation, expected) in rows {
             assert_eq!(is_write(service, operation), expected, "{operation}");

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::authorize::{self, Ask};
 use crate::canned;
 use crate::clock::{Clock, Millis};
+use crate::cloudformation::CloudFormation;
 use crate::dynamodb::DynamoDb;
 use crate::error::ApiError;
 use crate::fault::Faults;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     sqs: Mutex<Sqs>,
     s3: Mutex<S3>,
     dynamodb: Mutex<DynamoDb>,
+    pub(crate) cloudformation: CloudFormation,
     pub(crate) endpoint: OnceLock<String>,
 }
 
@@ -101,6 +103,7 @@ impl Shared {
             sqs: Mutex::new(Sqs::new()),
             s3: Mutex::new(S3::new()),
             dynamodb: Mutex::new(DynamoDb::new()),
+            cloudformation: CloudFormation::new(),
             endpoint: OnceLock::new(),
         }
     }
@@ -183,8 +186,7 @@ impl Context<'_> {
         resource_policy: Option<&Policy>,
         context: &[(&str, String)],
     ) -> Result<bool, ApiError> {
-        let ask =
-            Ask { caller: self.caller, action, resource, owner, resource_policy, context };
+        let ask = Ask { caller: self.caller, action, resource, owner, resource_policy, context };
         authorize::allowed(&self.shared.identities(), &ask)
     }
 }

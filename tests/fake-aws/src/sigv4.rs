@@ -67,7 +67,9 @@ fn from_header(header: &str, request: &Request) -> Result<Signature, SignatureEr
     for name in request.headers.keys() {
         let name = name.as_str();
         if name.starts_with("x-amz-") && !signed.contains(&name) {
-            return Err(malformed("There were headers present in the request which were not signed"));
+            return Err(malformed(
+                "There were headers present in the request which were not signed",
+            ));
         }
     }
     check_signature_value(signature)?;
@@ -82,9 +84,9 @@ fn from_header(header: &str, request: &Request) -> Result<Signature, SignatureEr
 
 fn from_query(request: &Request) -> Result<Signature, SignatureError> {
     let need = |name: &str| {
-        request
-            .query(name)
-            .ok_or_else(|| SignatureError::Malformed(format!("query parameter '{name}' is missing")))
+        request.query(name).ok_or_else(|| {
+            SignatureError::Malformed(format!("query parameter '{name}' is missing"))
+        })
     };
     check_signature_value(need("X-Amz-Signature")?)?;
     need("X-Amz-SignedHeaders")?;
@@ -101,7 +103,8 @@ fn from_query(request: &Request) -> Result<Signature, SignatureError> {
 }
 
 fn check_signature_value(signature: &str) -> Result<(), SignatureError> {
-    let hexadecimal = signature.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let hexadecimal =
+        signature.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     if signature.len() == 64 && hexadecimal {
         Ok(())
     } else {
@@ -122,12 +125,14 @@ fn build(
     };
     let Ok(signed_at) = DateTime::strptime("%Y%m%dT%H%M%SZ", date)
         .and_then(|date| TimeZone::UTC.to_timestamp(date))
-        .map(|at| at.as_millisecond())
+        .map(jiff::Timestamp::as_millisecond)
     else {
         return Err(malformed("Date must be in ISO-8601 'basic format'"));
     };
     if !date.starts_with(day) || day.len() != 8 {
-        return Err(malformed("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP"));
+        return Err(malformed(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP",
+        ));
     }
     if region.is_empty() || service.is_empty() || access_key_id.is_empty() {
         return Err(malformed("Credential must name a key, a region and a service"));
@@ -164,7 +169,9 @@ mod tests {
     }
 
     fn authorization(credential: &str, signed: &str, signature: &str) -> String {
-        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed}, Signature={signature}")
+        format!(
+            "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed}, Signature={signature}"
+        )
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::identity::{CallerKind, Credentials, account_of};
 use crate::shared::Context;
 use crate::xml;
 
-pub(crate) const OPERATIONS: &[&str] = &["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"];
+pub(crate) const OPERATIONS: &[&str] =
+    &["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"];
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
@@ -84,22 +85,38 @@ impl<'a> Wish<'a> {
         let session_name = value(form, "RoleSessionName").unwrap_or_default();
         check_text(&mut broken, "roleSessionName", session_name, 2, 64, "+=,.@-", r"[\w+=,.@-]*");
         if let Some(external_id) = value(form, "ExternalId") {
-            check_text(&mut broken, "externalId", external_id, 2, 1_224, "+=,.@:/-", r"[\w+=,.@:\/-]*");
+            check_text(
+                &mut broken,
+                "externalId",
+                external_id,
+                2,
+                1_224,
+                "+=,.@:/-",
+                r"[\w+=,.@:\/-]*",
+            );
         }
         if let Some(source) = value(form, "SourceIdentity") {
             check_text(&mut broken, "sourceIdentity", source, 2, 64, "+=,.@-", r"[\w+=,.@-]*");
         }
         let seconds = match value(form, "DurationSeconds") {
             None => 3_600,
-            Some(text) => text.parse().map_err(|_| {
-                ApiError::bad("MalformedInput", "DurationSeconds is not a number")
-            })?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| ApiError::bad("MalformedInput", "DurationSeconds is not a number"))?,
         };
         if seconds < 900 {
-            broken.push(constraint("durationSeconds", &seconds.to_string(), "Member must have value greater than or equal to 900"));
+            broken.push(constraint(
+                "durationSeconds",
+                &seconds.to_string(),
+                "Member must have value greater than or equal to 900",
+            ));
         }
         if seconds > 43_200 {
-            broken.push(constraint("durationSeconds", &seconds.to_string(), "Member must have value less than or equal to 43200"));
+            broken.push(constraint(
+                "durationSeconds",
+                &seconds.to_string(),
+                "Member must have value less than or equal to 43200",
+            ));
         }
         let policy_text = value(form, "Policy");
         if let Some(policy) = policy_text {
@@ -107,8 +124,11 @@ impl<'a> Wish<'a> {
         }
         if !broken.is_empty() {
             let plural = if broken.len() == 1 { "" } else { "s" };
-            let message =
-                format!("{} validation error{plural} detected: {}", broken.len(), broken.join("; "));
+            let message = format!(
+                "{} validation error{plural} detected: {}",
+                broken.len(),
+                broken.join("; ")
+            );
             return Err(ApiError::bad("ValidationError", message));
         }
         if !is_role_arn(role_arn) {
@@ -136,10 +156,18 @@ fn constraint(member: &str, value: &str, rule: &str) -> String {
 fn check_length(broken: &mut Vec<String>, member: &str, value: &str, least: usize, most: usize) {
     let length = value.chars().count();
     if length < least {
-        broken.push(constraint(member, value, &format!("Member must have length greater than or equal to {least}")));
+        broken.push(constraint(
+            member,
+            value,
+            &format!("Member must have length greater than or equal to {least}"),
+        ));
     }
     if length > most {
-        broken.push(constraint(member, value, &format!("Member must have length less than or equal to {most}")));
+        broken.push(constraint(
+            member,
+            value,
+            &format!("Member must have length less than or equal to {most}"),
+        ));
     }
 }
 
@@ -157,7 +185,11 @@ fn check_text(
         character.is_ascii_alphanumeric() || character == '_' || signs.contains(character)
     };
     if !value.chars().all(legal) {
-        broken.push(constraint(member, value, &format!("Member must satisfy regular expression pattern: {pattern}")));
+        broken.push(constraint(
+            member,
+            value,
+            &format!("Member must satisfy regular expression pattern: {pattern}"),
+        ));
     }
 }
 
@@ -179,7 +211,10 @@ fn assume_role(context: &Context<'_>, form: &Form) -> Result<Reply, ApiError> {
     };
     let chained = match caller.kind {
         CallerKind::Root => {
-            return Err(canned::access_denied(context.service, "Roles may not be assumed by root accounts."));
+            return Err(canned::access_denied(
+                context.service,
+                "Roles may not be assumed by root accounts.",
+            ));
         }
         CallerKind::User => false,
         CallerKind::Session { .. } => true,
@@ -246,14 +281,22 @@ fn write_credentials(out: &mut xml::Writer, credentials: &Credentials, expiratio
 /// verified; the role must trust its issuer, with conditions on subject and audience.
 fn assume_role_with_web_identity(context: &Context<'_>, form: &Form) -> Result<Reply, ApiError> {
     let wish = Wish::read(form)?;
-    let token = WebToken::read(value(form, "WebIdentityToken").unwrap_or_default()).ok_or_else(|| {
-        ApiError::bad("InvalidIdentityToken", "The web identity token that was passed could not be validated.")
-    })?;
+    let token =
+        WebToken::read(value(form, "WebIdentityToken").unwrap_or_default()).ok_or_else(|| {
+            ApiError::bad(
+                "InvalidIdentityToken",
+                "The web identity token that was passed could not be validated.",
+            )
+        })?;
     let denied = || {
-        canned::access_denied(context.service, "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        canned::access_denied(
+            context.service,
+            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        )
     };
     let role = context.shared.identities().role(wish.role_arn).cloned().ok_or_else(denied)?;
-    let provider = format!("arn:aws:iam::{}:oidc-provider/{}", account_of(wish.role_arn), token.issuer);
+    let provider =
+        format!("arn:aws:iam::{}:oidc-provider/{}", account_of(wish.role_arn), token.issuer);
     let request = iam::Request {
         principal: iam::Principal::Federated(provider.clone()),
         action: "sts:AssumeRoleWithWebIdentity".to_owned(),
@@ -319,17 +362,17 @@ mod tests {
 
     #[test]
     fn the_model_is_checked() {
-        let name = "n".repeat(65);
-        let id = "i".repeat(1_225);
+        let (name, long_name) = ("n".repeat(64), "n".repeat(65));
+        let (id, long_id) = ("i".repeat(1_224), "i".repeat(1_225));
         check(&[], Ok(()));
-        check(&[("RoleSessionName", &name[..64])], Ok(()));
-        check(&[("RoleSessionName", &name)], Err("ValidationError"));
+        check(&[("RoleSessionName", &name)], Ok(()));
+        check(&[("RoleSessionName", &long_name)], Err("ValidationError"));
         check(&[("RoleSessionName", "a")], Err("ValidationError"));
         check(&[("RoleSessionName", "a b")], Err("ValidationError"));
         check(&[("RoleSessionName", "a:b")], Err("ValidationError"));
-        check(&[("ExternalId", &id[..1_224])], Ok(()));
+        check(&[("ExternalId", &id)], Ok(()));
         check(&[("ExternalId", "a:b/c=d,e.f@g-h")], Ok(()));
-        check(&[("ExternalId", &id)], Err("ValidationError"));
+        check(&[("ExternalId", &long_id)], Err("ValidationError"));
         check(&[("ExternalId", "x")], Err("ValidationError"));
         check(&[("ExternalId", "a b")], Err("ValidationError"));
         check(&[("DurationSeconds", "900")], Ok(()));

@@ -49,7 +49,8 @@ impl Throttles {
             let full = i64::from(*per_second) * 1_000;
             let name = (index, call.account.clone(), call.region.clone());
             let bucket = buckets.entry(name).or_insert(Bucket { tokens: full, at: now });
-            let gained = now.saturating_sub(bucket.at).max(0).saturating_mul(i64::from(*per_second));
+            let gained =
+                now.saturating_sub(bucket.at).max(0).saturating_mul(i64::from(*per_second));
             bucket.tokens = bucket.tokens.saturating_add(gained).min(full);
             bucket.at = now;
             if bucket.tokens < 1_000 {
@@ -78,7 +79,14 @@ mod tests {
     fn each_account_has_its_own_rate() {
         let throttles = Throttles::new();
         throttles.limit("logs:CreateLogGroup", 2);
-        let rows = [("1", 0, true), ("1", 0, true), ("1", 0, false), ("2", 0, true), ("1", 500, true), ("1", 500, false)];
+        let rows = [
+            ("1", 0, true),
+            ("1", 0, true),
+            ("1", 0, false),
+            ("2", 0, true),
+            ("1", 500, true),
+            ("1", 500, false),
+        ];
         for (account, now, expected) in rows {
             assert_eq!(throttles.admits(&call(account), now), expected, "{account} at {now}");
         }

@@ -9,7 +9,11 @@ pub(crate) struct Writer {
 }
 
 /// Writes a document with one root element.
-pub(crate) fn document(root: &str, namespace: Option<&str>, content: impl FnOnce(&mut Writer)) -> String {
+pub(crate) fn document(
+    root: &str,
+    namespace: Option<&str>,
+    content: impl FnOnce(&mut Writer),
+) -> String {
     let mut writer = Writer { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned() };
     // Writing to a string does not fail.
     let _ignored = match namespace {

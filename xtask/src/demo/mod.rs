@@ -6,6 +6,7 @@
 
 pub(crate) mod delivery;
 
+use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -23,9 +24,18 @@ use self::delivery::{Contents, Tenant};
 /// How the demo runs.
 #[derive(Debug, PartialEq)]
 pub(crate) struct DemoOptions {
-    pub(crate) records: u64,
+    pub(crate) workload: Workload,
     /// Whether the emulator stays up afterwards, until Ctrl-C.
     pub(crate) keep: bool,
+}
+
+/// What the demo moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Workload {
+    /// So many records of two tenants and three applications.
+    Mixed { records: u64 },
+    /// One object of 200 MB before compression. The processor's peak memory is checked.
+    LargeObject,
 }
 
 const PROJECT: &str = "mtlog-demo";
@@ -34,7 +44,7 @@ const CLUSTER: &str = "demo-cluster";
 const SEED: &str = "20261124";
 const APPLICATIONS: [&str; 3] = ["api-server", "scheduler", "worker"];
 /// The second tenant wants two of the three applications, so that something is filtered.
-const TENANTS: [Tenant; 2] = [
+static TENANTS: [Tenant; 2] = [
     Tenant { id: "analytics", log_group: "/ROSA/cluster-logs/analytics", wanted: &[] },
     Tenant {
         id: "storefront",
@@ -62,7 +72,7 @@ pub(crate) fn run(repository: &Repository, options: &DemoOptions) -> Result<()> 
 
     let demo = Demo { repository, scratch: &scratch, mtlog: &mtlog, emulator: &emulator };
     let stacks = demo.deploy()?;
-    let outcome = demo.deliver(options.records, &stacks);
+    let outcome = demo.deliver(options.workload, &stacks);
     if options.keep {
         if let Err(error) = &outcome {
             println!("\nfailed: {error:#}");
@@ -90,6 +100,22 @@ impl Stacks {
     }
 }
 
+impl Workload {
+    fn tenants(self) -> &'static [Tenant] {
+        match self {
+            Self::Mixed { .. } => &TENANTS,
+            Self::LargeObject => &TENANTS[..1],
+        }
+    }
+
+    fn records(self) -> u64 {
+        match self {
+            Self::Mixed { records } => records,
+            Self::LargeObject => memory::LARGE_OBJECT_RECORDS,
+        }
+    }
+}
+
 struct Demo<'a> {
     repository: &'a Repository,
     scratch: &'a Scratch,
@@ -99,20 +125,21 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     /// Onboards the tenants, moves the records and compares.
-    fn deliver(&self, records: u64, stacks: &Stacks) -> Result<()> {
-        for tenant in &TENANTS {
+    fn deliver(&self, workload: Workload, stacks: &Stacks) -> Result<()> {
+        let tenants = workload.tenants();
+        for tenant in tenants {
             self.onboard(tenant, stacks)?;
         }
-        let manifest = self.generate(records, stacks)?;
+        let manifest = self.generate(workload, stacks)?;
         let peak_memory_bytes = self.process(stacks)?;
-        let delivered = self.read_back()?;
+        let delivered = self.read_back(tenants)?;
 
-        let rows = delivery::compare(&TENANTS, &delivery::parse_manifest(&manifest)?, &delivered);
+        let rows = delivery::compare(tenants, &delivery::parse_manifest(&manifest)?, &delivered);
         println!("\n{}", delivery::table(&rows));
         println!("\npeak memory of the processor: {}", memory::mebibytes(peak_memory_bytes));
-        memory::check(peak_memory_bytes)?;
         let generated: u64 = rows.iter().map(|row| row.generated).sum();
-        if generated != records {
+        let records = workload.records();
+        if records != generated {
             bail!("{records} records were asked for, {generated} were generated");
         }
         let wrong: Vec<_> =
@@ -121,7 +148,10 @@ impl Demo<'_> {
             bail!("what arrived for {} is not what was generated", wrong.join(", "));
         }
         println!("every message arrived exactly as generated");
-        Ok(())
+        match workload {
+            Workload::Mixed { .. } => Ok(()),
+            Workload::LargeObject => memory::check(peak_memory_bytes),
+        }
     }
 
     fn deploy(&self) -> Result<Stacks> {
@@ -157,20 +187,24 @@ impl Demo<'_> {
         Ok(())
     }
 
-    fn generate(&self, records: u64, stacks: &Stacks) -> Result<String> {
+    fn generate(&self, workload: Workload, stacks: &Stacks) -> Result<String> {
         let manifest = self.scratch.join("manifest.jsonl");
-        let (count, path) = (records.to_string(), manifest.display().to_string());
-        let mut arguments =
-            vec!["generate", "--seed", SEED, "--count", &count, "--cluster", CLUSTER];
-        for tenant in &TENANTS {
+        let (count, path) = (workload.records().to_string(), manifest.display().to_string());
+        let mut arguments = vec!["generate", "--seed", SEED, "--count", &count];
+        for tenant in workload.tenants() {
             arguments.extend(["--tenant", tenant.id]);
         }
-        for application in APPLICATIONS {
-            arguments.extend(["--application", application]);
+        match workload {
+            Workload::Mixed { .. } => {
+                for application in APPLICATIONS {
+                    arguments.extend(["--application", application]);
+                }
+            }
+            Workload::LargeObject => arguments.extend(memory::LARGE_OBJECT),
         }
-        arguments.extend(["--bucket", &stacks.bucket, "--manifest", &path]);
+        arguments.extend(["--cluster", CLUSTER, "--bucket", &stacks.bucket, "--manifest", &path]);
         self.central("generate", &arguments)?;
-        std::fs::read_to_string(&manifest).context("`mtlog generate` wrote no manifest")
+        fs::read_to_string(&manifest).context("`mtlog generate` wrote no manifest")
     }
 
     /// Processes until the queue is empty. Returns the peak memory of the process.
@@ -186,12 +220,12 @@ impl Demo<'_> {
         Ok(finished.peak_memory_bytes)
     }
 
-    /// Reads every tenant's log group in the customer's account.
-    fn read_back(&self) -> Result<Vec<Contents>> {
+    /// Reads the tenants' log groups in the customer's account.
+    fn read_back(&self, tenants: &[Tenant]) -> Result<Vec<Contents>> {
         let start = Instant::now();
         let python = python::ensure(self.repository, Environment::Emulator)?;
         let groups =
-            TENANTS.iter().map(|tenant| format!("{CUSTOMER_ACCOUNT}:{}", tenant.log_group));
+            tenants.iter().map(|tenant| format!("{CUSTOMER_ACCOUNT}:{}", tenant.log_group));
         let lines = command::output(
             self.repository
                 .command(python.interpreter())

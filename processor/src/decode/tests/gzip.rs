@@ -117,7 +117,11 @@ fn a_broken_deflate_stream_is_an_error_after_the_records_before_it() {
 
 #[test]
 fn gzip_inside_gzip_is_refused() {
-    check(&zip(&zip(RECORDS.as_bytes())), &[], Some(GzipError::Nested));
+    let object = zip(&zip(RECORDS.as_bytes()));
+    for read_bytes in [1, 256 << 10] {
+        let outcome = decode_once(&object, Limits::default(), Reading::Fast, read_bytes, usize::MAX);
+        assert_eq!((outcome.seen, outcome.error), (vec![], Some(GzipError::Nested)));
+    }
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn a_bomb_is_refused_and_a_large_log_is_not() {
     let limits = Limits { max_inflated: 10_000, ..Limits::default() };
     let bomb = zip(&vec![b' '; 20 << 20]);
     let outcome = decode_once(&bomb, limits, Reading::Fast, 256 << 10, usize::MAX);
-    assert!(matches!(outcome.error, Some(GzipError::Bomb { inflated: 10_001..1_000_000, .. })), "{:?}", outcome.error);
+    assert!(matches!(outcome.error, Some(GzipError::Bomb { inflated: 10_001..2_000_000, .. })), "{:?}", outcome.error);
     // Above the ratio and below the size, and the other way round.
     let outcome = decode_once(&bomb, Limits::default(), Reading::Fast, 256 << 10, usize::MAX);
     assert_eq!(outcome.error, None);

@@ -146,7 +146,7 @@ fn check_time(timestamp_ms: i64, source: TimestampSource, theirs: &Time) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn records_mean_what_they_meant_before(record in record()) {

@@ -100,7 +100,7 @@ impl State {
                 stack.id() != exporter.id()
                     && stack.pseudo.account == exporter.pseudo.account
                     && stack.pseudo.region == exporter.pseudo.region
-                    && stack.status != StackStatus::DeleteComplete
+                    && stack.living().next().is_some()
                     && self.imports(stack).contains(export)
             })
             .map(|stack| stack.name().to_owned())

@@ -7,6 +7,7 @@
 
 mod actions;
 mod change_set;
+mod control;
 mod describe;
 mod difference;
 mod drift;
@@ -15,6 +16,7 @@ mod events;
 mod exports;
 mod form;
 mod glob;
+mod iam_documents;
 mod ids;
 mod kinds;
 mod kinds_table;
@@ -22,6 +24,9 @@ mod names;
 mod paging;
 mod plans;
 mod refusals;
+mod seed;
+mod service;
+mod services;
 mod settings;
 mod stack_policy;
 mod state;
@@ -35,16 +40,23 @@ mod world;
 mod tests;
 
 pub(crate) use actions::OPERATIONS;
-pub(crate) use state::State;
+pub use control::{CloudFormationControl, StackView};
+pub use plans::{During, HookMode, HookTarget, PlannedFailure, PlannedHook};
+pub use seed::SeedStack;
+pub(crate) use service::{CloudFormation, error_reply, execute, facts};
+pub use settings::{Availability, EarlyValidation, Pace, RollbackOperation};
+pub use status::StackStatus;
+pub use tokens::Execution;
 
 use self::actions::Call;
+use self::state::State;
 use crate::error::ApiError;
 use crate::xml;
 
 /// The version in every request.
 pub(crate) const VERSION: &str = "2010-05-15";
 
-pub(crate) const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
+const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 
 /// Carries a call out and writes the reply's body.
 fn answer(state: &mut State, call: &Call<'_>, request_id: &str) -> Result<String, ApiError> {
@@ -60,7 +72,7 @@ fn answer(state: &mut State, call: &Call<'_>, request_id: &str) -> Result<String
     Ok(body)
 }
 
-/// Tells whether a call only looks.
-fn is_read(action: &str) -> bool {
-    ["Describe", "Get", "List", "Validate"].iter().any(|prefix| action.starts_with(prefix))
+/// Tells whether a call only looks. Drift detection looks, too: it changes nothing.
+pub(crate) fn is_read(action: &str) -> bool {
+    ["Describe", "Detect", "Get", "List", "Validate"].iter().any(|prefix| action.starts_with(prefix))
 }

@@ -45,7 +45,8 @@ pub(super) fn get(context: &Context<'_>, input: &Value) -> Result<Reply, ApiErro
         let mut found = Vec::new();
         let mut left = Vec::new();
         for key in keys {
-            let wanted = read_item(key.as_object().ok_or_else(|| validation("a key is not a map"))?)?;
+            let wanted =
+                read_item(key.as_object().ok_or_else(|| validation("a key is not a map"))?)?;
             let place = table.exact_key(&wanted)?;
             if !seen.insert(place.clone()) {
                 return Err(validation("Provided list of item keys contains duplicates"));
@@ -75,9 +76,12 @@ pub(super) fn get(context: &Context<'_>, input: &Value) -> Result<Reply, ApiErro
 
 pub(super) fn write(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
     let tables = request_items(input)?;
-    let total: usize = tables.values().map(|requests| requests.as_array().map_or(0, Vec::len)).sum();
+    let total: usize =
+        tables.values().map(|requests| requests.as_array().map_or(0, Vec::len)).sum();
     if total == 0 || total > MAX_WRITES {
-        return Err(validation(format!("Too many items requested for the BatchWriteItem call: {total}")));
+        return Err(validation(format!(
+            "Too many items requested for the BatchWriteItem call: {total}"
+        )));
     }
     let mut unprocessed = Map::new();
     for (name, requests) in tables {
@@ -96,7 +100,11 @@ pub(super) fn write(context: &Context<'_>, input: &Value) -> Result<Reply, ApiEr
                     (table.key_of_item(&item)?, Some(item))
                 }
                 (None, Some(delete)) => (table.exact_key(&need_item(delete, "Key")?)?, None),
-                _ => return Err(validation("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")),
+                _ => {
+                    return Err(validation(
+                        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+                    ));
+                }
             };
             if !seen.insert(write.0.clone()) {
                 return Err(validation("Provided list of item keys contains duplicates"));

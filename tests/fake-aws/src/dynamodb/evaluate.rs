@@ -26,12 +26,20 @@ pub(super) fn holds(condition: &Condition, item: &Item) -> bool {
         Condition::Not(inner) => !holds(inner, item),
         Condition::Exists(path) => lookup(item, path).is_some(),
         Condition::NotExists(path) => lookup(item, path).is_none(),
-        Condition::HasType(path, kind) => lookup(item, path).is_some_and(|value| value.kind() == kind),
-        Condition::BeginsWith(path, operand) => match (lookup(item, path), resolve(operand, item)) {
-            (Some(Attribute::Text(text)), Some(Attribute::Text(start))) => text.starts_with(&start),
-            (Some(Attribute::Binary(bytes)), Some(Attribute::Binary(start))) => bytes.starts_with(&start),
-            _ => false,
-        },
+        Condition::HasType(path, kind) => {
+            lookup(item, path).is_some_and(|value| value.kind() == kind)
+        }
+        Condition::BeginsWith(path, operand) => {
+            match (lookup(item, path), resolve(operand, item)) {
+                (Some(Attribute::Text(text)), Some(Attribute::Text(start))) => {
+                    text.starts_with(&start)
+                }
+                (Some(Attribute::Binary(bytes)), Some(Attribute::Binary(start))) => {
+                    bytes.starts_with(&start)
+                }
+                _ => false,
+            }
+        }
         Condition::Contains(path, operand) => contains(lookup(item, path), resolve(operand, item)),
         Condition::Compare(left, comparison, right) => {
             compare(resolve(left, item), *comparison, resolve(right, item))
@@ -157,21 +165,31 @@ fn evaluate(term: &Term, item: &Item) -> Result<Attribute, ApiError> {
     match term {
         Term::Value(value) => Ok(value.clone()),
         Term::Path(path) => lookup(item, path).cloned().ok_or_else(|| {
-            validation("The provided expression refers to an attribute that does not exist in the item")
+            validation(
+                "The provided expression refers to an attribute that does not exist in the item",
+            )
         }),
         Term::IfNotExists(path, other) => match lookup(item, path) {
             Some(value) => Ok(value.clone()),
             None => evaluate(other, item),
         },
-        Term::ListAppend(first, second) => match (evaluate(first, item)?, evaluate(second, item)?) {
-            (Attribute::List(mut list), Attribute::List(more)) => {
-                list.extend(more);
-                Ok(Attribute::List(list))
+        Term::ListAppend(first, second) => {
+            match (evaluate(first, item)?, evaluate(second, item)?) {
+                (Attribute::List(mut list), Attribute::List(more)) => {
+                    list.extend(more);
+                    Ok(Attribute::List(list))
+                }
+                _ => Err(validation(
+                    "An operand in the update expression has an incorrect data type",
+                )),
             }
-            _ => Err(validation("An operand in the update expression has an incorrect data type")),
-        },
-        Term::Plus(first, second) => arithmetic(evaluate(first, item)?, evaluate(second, item)?, Sign::Plus),
-        Term::Minus(first, second) => arithmetic(evaluate(first, item)?, evaluate(second, item)?, Sign::Minus),
+        }
+        Term::Plus(first, second) => {
+            arithmetic(evaluate(first, item)?, evaluate(second, item)?, Sign::Plus)
+        }
+        Term::Minus(first, second) => {
+            arithmetic(evaluate(first, item)?, evaluate(second, item)?, Sign::Minus)
+        }
     }
 }
 
@@ -255,12 +273,17 @@ fn remove(item: &mut Item, path: &[Step]) {
 fn add(present: Option<&Attribute>, value: &Attribute) -> Result<Attribute, ApiError> {
     match (present, value) {
         (None, value) => Ok(value.clone()),
-        (Some(Attribute::Number(first)), Attribute::Number(second)) => {
-            first.plus(*second).map(Attribute::Number).map_err(|error| validation(error.message("")))
-        }
+        (Some(Attribute::Number(first)), Attribute::Number(second)) => first
+            .plus(*second)
+            .map(Attribute::Number)
+            .map_err(|error| validation(error.message(""))),
         (Some(Attribute::Texts(set)), Attribute::Texts(more)) => Ok(Attribute::Texts(set | more)),
-        (Some(Attribute::Numbers(set)), Attribute::Numbers(more)) => Ok(Attribute::Numbers(set | more)),
-        (Some(Attribute::Binaries(set)), Attribute::Binaries(more)) => Ok(Attribute::Binaries(set | more)),
+        (Some(Attribute::Numbers(set)), Attribute::Numbers(more)) => {
+            Ok(Attribute::Numbers(set | more))
+        }
+        (Some(Attribute::Binaries(set)), Attribute::Binaries(more)) => {
+            Ok(Attribute::Binaries(set | more))
+        }
         _ => Err(validation("An operand in the update expression has an incorrect data type")),
     }
 }
@@ -271,7 +294,11 @@ fn subtract(present: &Attribute, value: &Attribute) -> Result<Option<Attribute>,
         (Attribute::Texts(set), Attribute::Texts(less)) => Attribute::Texts(set - less),
         (Attribute::Numbers(set), Attribute::Numbers(less)) => Attribute::Numbers(set - less),
         (Attribute::Binaries(set), Attribute::Binaries(less)) => Attribute::Binaries(set - less),
-        _ => return Err(validation("An operand in the update expression has an incorrect data type")),
+        _ => {
+            return Err(validation(
+                "An operand in the update expression has an incorrect data type",
+            ));
+        }
     };
     Ok((rest.length() != Some(0)).then_some(rest))
 }
@@ -314,7 +341,11 @@ mod tests {
             ("absent <> :v", json!({":v": {"S": "s3"}}), false),
             ("amount = :v OR tenant_id = :v", json!({":v": {"S": "t1"}}), true),
             ("NOT (tenant_id = :v)", json!({":v": {"S": "t1"}}), false),
-            ("attribute_exists(a) OR attribute_exists(tenant_id) AND attribute_exists(#t)", json!({}), true),
+            (
+                "attribute_exists(a) OR attribute_exists(tenant_id) AND attribute_exists(#t)",
+                json!({}),
+                true,
+            ),
             ("begins_with(tenant_id, :v)", json!({":v": {"S": "t"}}), true),
             ("contains(tags, :v)", json!({":v": {"S": "x"}}), true),
             ("contains(apps, :v)", json!({":v": {"S": "c"}}), false),
@@ -348,13 +379,16 @@ mod tests {
             ("a = :v b", "Syntax error"),
         ];
         for (expression, expected) in rows {
-            let message = condition(expression, &json!({":v": {"S": "x"}, ":n": {"N": "1"}})).unwrap_err();
+            let message =
+                condition(expression, &json!({":v": {"S": "x"}, ":n": {"N": "1"}})).unwrap_err();
             assert!(message.contains(expected), "{expression}: {message}");
         }
     }
 
     fn check_update(expression: &str, values: &Value, expected: Result<Value, &str>) {
-        let start = item(&json!({"a": {"S": "x"}, "n": {"N": "5"}, "m": {"M": {"k": {"S": "v"}}}, "l": {"L": [{"S": "0"}]}, "s": {"SS": ["p", "q"]}}));
+        let start = item(
+            &json!({"a": {"S": "x"}, "n": {"N": "5"}, "m": {"M": {"k": {"S": "v"}}}, "l": {"L": [{"S": "0"}]}, "s": {"SS": ["p", "q"]}}),
+        );
         let mut request = json!({"UpdateExpression": expression});
         if values.as_object().is_some_and(|values| !values.is_empty()) {
             request["ExpressionAttributeValues"] = values.clone();
@@ -394,11 +428,23 @@ mod tests {
         check_update("SET n = n - :n", &n, Ok(json!({"n": {"N": "3"}})));
         check_update("SET c = if_not_exists(c, :v)", &v, Ok(json!({"c": {"S": "new"}})));
         check_update("SET a = if_not_exists(a, :v)", &v, Ok(json!({})));
-        check_update("SET m.j = :v REMOVE a", &v, Ok(json!({"a": null, "m": {"M": {"j": {"S": "new"}, "k": {"S": "v"}}}})));
-        check_update("SET l = list_append(l, :l)", &json!({":l": {"L": [{"S": "1"}]}}), Ok(json!({"l": {"L": [{"S": "0"}, {"S": "1"}]}})));
+        check_update(
+            "SET m.j = :v REMOVE a",
+            &v,
+            Ok(json!({"a": null, "m": {"M": {"j": {"S": "new"}, "k": {"S": "v"}}}})),
+        );
+        check_update(
+            "SET l = list_append(l, :l)",
+            &json!({":l": {"L": [{"S": "1"}]}}),
+            Ok(json!({"l": {"L": [{"S": "0"}, {"S": "1"}]}})),
+        );
         check_update("ADD n :n", &n, Ok(json!({"n": {"N": "7"}})));
         check_update("ADD z :n", &n, Ok(json!({"z": {"N": "2"}})));
-        check_update("ADD s :s", &json!({":s": {"SS": ["r"]}}), Ok(json!({"s": {"SS": ["p", "q", "r"]}})));
+        check_update(
+            "ADD s :s",
+            &json!({":s": {"SS": ["r"]}}),
+            Ok(json!({"s": {"SS": ["p", "q", "r"]}})),
+        );
         check_update("DELETE s :s", &json!({":s": {"SS": ["p", "q"]}}), Ok(json!({"s": null})));
         check_update("REMOVE l[0]", &json!({}), Ok(json!({"l": {"L": []}})));
         check_update("SET x.y = :v", &v, Err("document path"));

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::TableKey;
 use super::item::store;
 use super::table::{KeyAttribute, Table};
 use super::value::{read_item, write_item};
-use super::TableKey;
 use crate::fake::FakeAws;
 
 /// Knobs of the service. The defaults are AWS's.
@@ -32,7 +32,14 @@ impl FakeAws {
     }
 
     /// Creates a table with text keys: a partition key and, if not empty, a sort key.
-    pub fn create_table(&self, account: &str, region: &str, table: &str, partition_key: &str, sort_key: &str) {
+    pub fn create_table(
+        &self,
+        account: &str,
+        region: &str,
+        table: &str,
+        partition_key: &str,
+        sort_key: &str,
+    ) {
         let now = self.shared().clock.now();
         let id = self.shared().random().uuid();
         let attribute = |name: &str| KeyAttribute { name: name.to_owned(), kind: "S".to_owned() };
@@ -64,15 +71,27 @@ impl FakeAws {
 
     /// Returns the item with these key values, in DynamoDB's JSON. The sort key is empty for
     /// tables without one.
-    pub fn item(&self, account: &str, region: &str, table: &str, partition: &str, sort: &str) -> Option<Value> {
-        let wanted = |item: &Value, name: &str, value: &str| item.get(name)?.get("S")?.as_str().map(|text| text == value);
+    pub fn item(
+        &self,
+        account: &str,
+        region: &str,
+        table: &str,
+        partition: &str,
+        sort: &str,
+    ) -> Option<Value> {
+        let wanted = |item: &Value, name: &str, value: &str| {
+            item.get(name)?.get("S")?.as_str().map(|text| text == value)
+        };
         let names: Vec<String> = {
             let dynamodb = self.shared().dynamodb();
             let table = dynamodb.tables.get(&key(account, region, table))?;
             table.key_names().into_iter().map(str::to_owned).collect()
         };
         self.items(account, region, table).into_iter().find(|item| {
-            names.iter().zip([partition, sort]).all(|(name, value)| wanted(item, name, value) == Some(true))
+            names
+                .iter()
+                .zip([partition, sort])
+                .all(|(name, value)| wanted(item, name, value) == Some(true))
         })
     }
 

@@ -71,13 +71,18 @@ struct Wish {
 }
 
 impl Wish {
-    fn read(input: &Value, placeholders: &mut Placeholders, returns: &[&str]) -> Result<Self, ApiError> {
+    fn read(
+        input: &Value,
+        placeholders: &mut Placeholders,
+        returns: &[&str],
+    ) -> Result<Self, ApiError> {
         let condition = placeholders.condition(input, "ConditionExpression")?;
         let wanted = input::text(input, "ReturnValues")?.unwrap_or("NONE");
         if !returns.contains(&wanted) {
             return Err(validation("ReturnValues can only be ALL_OLD or NONE"));
         }
-        let on_failure = input::text(input, "ReturnValuesOnConditionCheckFailure")?.unwrap_or("NONE");
+        let on_failure =
+            input::text(input, "ReturnValuesOnConditionCheckFailure")?.unwrap_or("NONE");
         Ok(Self {
             condition,
             returns: wanted.to_owned(),
@@ -87,10 +92,15 @@ impl Wish {
 
     fn check(&self, present: Option<&Item>) -> Result<(), ApiError> {
         let nothing = Item::new();
-        if self.condition.as_ref().is_none_or(|condition| holds(condition, present.unwrap_or(&nothing))) {
+        if self
+            .condition
+            .as_ref()
+            .is_none_or(|condition| holds(condition, present.unwrap_or(&nothing)))
+        {
             return Ok(());
         }
-        let error = ApiError::bad("ConditionalCheckFailedException", "The conditional request failed");
+        let error =
+            ApiError::bad("ConditionalCheckFailedException", "The conditional request failed");
         match present.filter(|_| self.return_item_on_failure) {
             Some(item) => Err(error.member("Item", write_item(item))),
             None => Err(error),
@@ -154,7 +164,9 @@ pub(super) fn update(context: &Context<'_>, input: &Value) -> Result<Reply, ApiE
         })
         .collect();
     if let Some(name) = touched.iter().find(|name| table.key_names().contains(&name.as_str())) {
-        return Err(validation(format!("One or more parameter values were invalid: Cannot update attribute {name}. This attribute is part of the key")));
+        return Err(validation(format!(
+            "One or more parameter values were invalid: Cannot update attribute {name}. This attribute is part of the key"
+        )));
     }
     let old = table.items.get(&place).cloned();
     wish.check(old.as_ref())?;
@@ -162,7 +174,10 @@ pub(super) fn update(context: &Context<'_>, input: &Value) -> Result<Reply, ApiE
     check_size(&new)?;
     table.items.insert(place, new.clone());
     let only_touched = |item: &Item| -> Item {
-        item.iter().filter(|(name, _)| touched.contains(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+        item.iter()
+            .filter(|(name, _)| touched.contains(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     };
     let (old, new) = match wish.returns.as_str() {
         "UPDATED_OLD" => (old.as_ref().map(only_touched), None),
@@ -172,7 +187,13 @@ pub(super) fn update(context: &Context<'_>, input: &Value) -> Result<Reply, ApiE
     Ok(written(input, &key.name, &wish, old.as_ref(), new.as_ref()))
 }
 
-fn written(input: &Value, table: &str, wish: &Wish, old: Option<&Item>, new: Option<&Item>) -> Reply {
+fn written(
+    input: &Value,
+    table: &str,
+    wish: &Wish,
+    old: Option<&Item>,
+    new: Option<&Item>,
+) -> Reply {
     let shown = match wish.returns.as_str() {
         "ALL_OLD" | "UPDATED_OLD" => old,
         "ALL_NEW" | "UPDATED_NEW" => new,
@@ -219,10 +240,19 @@ mod tests {
     fn items_must_fit_the_key_schema() {
         check(&json!({"tenant_id": {"S": "t"}, "type": {"S": "s3"}}), Ok(()));
         check(&json!({"tenant_id": {"S": "t"}}), Err("Missing the key type in the item"));
-        check(&json!({"tenant_id": {"N": "1"}, "type": {"S": "s3"}}), Err("Type mismatch for key tenant_id expected: S actual: N"));
-        check(&json!({"tenant_id": {"S": ""}, "type": {"S": "s3"}}), Err("empty string value. Key: tenant_id"));
+        check(
+            &json!({"tenant_id": {"N": "1"}, "type": {"S": "s3"}}),
+            Err("Type mismatch for key tenant_id expected: S actual: N"),
+        );
+        check(
+            &json!({"tenant_id": {"S": ""}, "type": {"S": "s3"}}),
+            Err("empty string value. Key: tenant_id"),
+        );
         let large = "x".repeat(MAX_ITEM_BYTES);
-        check(&json!({"tenant_id": {"S": "t"}, "type": {"S": "s3"}, "x": {"S": large}}), Err("maximum allowed size"));
+        check(
+            &json!({"tenant_id": {"S": "t"}, "type": {"S": "s3"}, "x": {"S": large}}),
+            Err("maximum allowed size"),
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod expression;
 mod inspect;
 mod item;
 mod number;
+mod parser;
 mod query;
 mod reserved;
 mod table;
@@ -130,7 +131,13 @@ fn addressed_table(context: &Context<'_>, input: &Value) -> Result<TableKey, Api
 
 fn named_table(context: &Context<'_>, name: &str) -> Result<TableKey, ApiError> {
     let key = table_key(context, name);
-    context.authorize_shared(&format!("dynamodb:{}", context.operation), &key.arn(), &key.account, None, &[])?;
+    context.authorize_shared(
+        &format!("dynamodb:{}", context.operation),
+        &key.arn(),
+        &key.account,
+        None,
+        &[],
+    )?;
     Ok(key)
 }
 
@@ -140,7 +147,11 @@ fn table_key(context: &Context<'_>, name: &str) -> TableKey {
         (Some("arn"), Some(region), Some(account)) => (region, account),
         _ => (context.region, context.caller.account.as_str()),
     };
-    TableKey { account: account.to_owned(), region: region.to_owned(), name: short_name(name).to_owned() }
+    TableKey {
+        account: account.to_owned(),
+        region: region.to_owned(),
+        name: short_name(name).to_owned(),
+    }
 }
 
 fn answer(value: &Value) -> Reply {
@@ -157,7 +168,16 @@ fn no_resource() -> ApiError {
 
 /// Refuses what older clients used instead of expressions.
 fn refuse_legacy(input: &Value) -> Result<(), ApiError> {
-    const LEGACY: &[&str] = &["AttributesToGet", "AttributeUpdates", "ConditionalOperator", "Expected", "KeyConditions", "QueryFilter", "ScanFilter", "IndexName"];
+    const LEGACY: &[&str] = &[
+        "AttributesToGet",
+        "AttributeUpdates",
+        "ConditionalOperator",
+        "Expected",
+        "KeyConditions",
+        "QueryFilter",
+        "ScanFilter",
+        "IndexName",
+    ];
     match LEGACY.iter().find(|member| input.get(**member).is_some_and(|value| !value.is_null())) {
         Some(member) => Err(validation(format!("this stand-in does not know {member}"))),
         None => Ok(()),

@@ -169,8 +169,16 @@ mod tests {
     #[test]
     fn numbers_come_back_in_their_plain_form() {
         let rows = [
-            ("0", "0"), ("-0.0", "0"), ("007", "7"), ("1.50", "1.5"), ("1e2", "100"), ("1.5E-3", "0.0015"),
-            ("-12.340", "-12.34"), ("+5", "5"), (".5", "0.5"), ("1000", "1000"),
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("007", "7"),
+            ("1.50", "1.5"),
+            ("1e2", "100"),
+            ("1.5E-3", "0.0015"),
+            ("-12.340", "-12.34"),
+            ("+5", "5"),
+            (".5", "0.5"),
+            ("1000", "1000"),
         ];
         for (text, expected) in rows {
             assert_eq!(Decimal::parse(text).unwrap().to_string(), expected, "{text}");
@@ -197,10 +205,15 @@ mod tests {
     #[test]
     fn numbers_are_ordered_and_added() {
         let sorted = ["-100", "-99.5", "-1", "0", "0.1", "0.11", "2", "10", "1e20"];
-        let numbers: Vec<Decimal> = sorted.iter().map(|text| Decimal::parse(text).unwrap()).collect();
+        let numbers: Vec<Decimal> =
+            sorted.iter().map(|text| Decimal::parse(text).unwrap()).collect();
         assert!(numbers.is_sorted());
         let sum = |first: &str, second: &str| {
-            Decimal::parse(first).unwrap().plus(Decimal::parse(second).unwrap()).unwrap().to_string()
+            Decimal::parse(first)
+                .unwrap()
+                .plus(Decimal::parse(second).unwrap())
+                .unwrap()
+                .to_string()
         };
         assert_eq!(sum("0.1", "0.2"), "0.3");
         assert_eq!(sum("99", "1"), "100");

@@ -30,7 +30,9 @@ impl Wish {
     fn read(input: &Value, placeholders: &mut Placeholders) -> Result<Self, ApiError> {
         let limit = input::integer(input, "Limit")?;
         if limit.is_some_and(|limit| limit < 1) {
-            return Err(validation("1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"));
+            return Err(validation(
+                "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+            ));
         }
         let select = input::text(input, "Select")?.unwrap_or("ALL_ATTRIBUTES");
         let projection = placeholders.projection(input)?;
@@ -76,7 +78,9 @@ pub(super) fn query(context: &Context<'_>, input: &Value) -> Result<Reply, ApiEr
     let start = wish.start.as_ref().map(|start| table.exact_key(start)).transpose()?;
     if let Some(start) = &start {
         if start.0 != partition {
-            return Err(validation("The provided starting key is outside query boundaries based on provided conditions"));
+            return Err(validation(
+                "The provided starting key is outside query boundaries based on provided conditions",
+            ));
         }
         found.retain(|(key, _)| if forward { *key > start } else { *key < start });
     }
@@ -95,24 +99,34 @@ fn check_key_condition(table: &Table, condition: &Condition) -> Result<KeyValue,
     for part in parts {
         let (path, value, is_equality) = match part {
             Condition::Compare(Operand::Path(path), Comparison::NotEqual, _) => {
-                return Err(validation(format!("Unsupported operator on KeyCondition: <> on {path:?}")));
+                return Err(validation(format!(
+                    "Unsupported operator on KeyCondition: <> on {path:?}"
+                )));
             }
             Condition::Compare(Operand::Path(path), comparison, Operand::Value(value)) => {
                 (path, value, *comparison == Comparison::Equal)
             }
-            Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(_)) => (path, low, false),
+            Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(_)) => {
+                (path, low, false)
+            }
             Condition::BeginsWith(path, Operand::Value(value)) => (path, value, false),
             _ => return Err(unsupported()),
         };
         let [Step::Name(name)] = path.as_slice() else {
             return Err(unsupported());
         };
-        let attribute = std::iter::once(&table.hash).chain(table.range.as_ref()).find(|key| key.name == *name);
+        let attribute =
+            std::iter::once(&table.hash).chain(table.range.as_ref()).find(|key| key.name == *name);
         let Some(attribute) = attribute else {
-            return Err(validation(format!("Query condition missed key schema element: {}", table.hash.name)));
+            return Err(validation(format!(
+                "Query condition missed key schema element: {}",
+                table.hash.name
+            )));
         };
         if value.kind() != attribute.kind {
-            return Err(validation("One or more parameter values were invalid: Condition parameter type does not match schema type"));
+            return Err(validation(
+                "One or more parameter values were invalid: Condition parameter type does not match schema type",
+            ));
         }
         if *name == table.hash.name {
             if !is_equality {
@@ -122,11 +136,17 @@ fn check_key_condition(table: &Table, condition: &Condition) -> Result<KeyValue,
         }
     }
     match partition {
-        Some(Attribute::Text(text)) if text.is_empty() => Err(validation(format!("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {}", table.hash.name))),
+        Some(Attribute::Text(text)) if text.is_empty() => Err(validation(format!(
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {}",
+            table.hash.name
+        ))),
         Some(Attribute::Text(text)) => Ok(KeyValue::Text(text)),
         Some(Attribute::Number(number)) => Ok(KeyValue::Number(number)),
         Some(Attribute::Binary(bytes)) => Ok(KeyValue::Binary(bytes)),
-        _ => Err(validation(format!("Query condition missed key schema element: {}", table.hash.name))),
+        _ => Err(validation(format!(
+            "Query condition missed key schema element: {}",
+            table.hash.name
+        ))),
     }
 }
 
@@ -146,7 +166,9 @@ fn refuse_key_filter(table: &Table, filter: Option<&Condition>) -> Result<(), Ap
         mentioned(filter, &mut names);
     }
     match names.iter().find(|name| table.key_names().contains(&name.as_str())) {
-        Some(name) => Err(validation(format!("Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"))),
+        Some(name) => Err(validation(format!(
+            "Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+        ))),
         None => Ok(()),
     }
 }
@@ -209,7 +231,9 @@ fn read_segment(input: &Value) -> Result<Option<(u64, u64)>, ApiError> {
         (Some(segment), Some(total)) if (0..total).contains(&segment) && total <= 1_000_000 => {
             Ok(Some((segment.unsigned_abs(), total.unsigned_abs())))
         }
-        (Some(_), Some(_)) => Err(validation("The Segment parameter is zero-based and must be less than parameter TotalSegments")),
+        (Some(_), Some(_)) => Err(validation(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments",
+        )),
         _ => Err(validation("The Segment parameter is required together with TotalSegments")),
     }
 }

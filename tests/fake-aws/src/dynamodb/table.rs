@@ -47,7 +47,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(hash: KeyAttribute, range: Option<KeyAttribute>, now: Millis, ready_at: Millis, id: String) -> Self {
+    pub(super) fn new(
+        hash: KeyAttribute,
+        range: Option<KeyAttribute>,
+        now: Millis,
+        ready_at: Millis,
+        id: String,
+    ) -> Self {
         Self {
             hash,
             range,
@@ -69,16 +75,23 @@ impl Table {
 
     /// Returns the names of the key attributes.
     pub(super) fn key_names(&self) -> Vec<&str> {
-        std::iter::once(self.hash.name.as_str()).chain(self.range.as_ref().map(|range| range.name.as_str())).collect()
+        std::iter::once(self.hash.name.as_str())
+            .chain(self.range.as_ref().map(|range| range.name.as_str()))
+            .collect()
     }
 
     /// Takes the key out of a complete item.
     pub(super) fn key_of_item(&self, item: &Item) -> Result<ItemKey, ApiError> {
         let part = |attribute: &KeyAttribute| match item.get(&attribute.name) {
-            None => Err(validation(format!("One or more parameter values were invalid: Missing the key {} in the item", attribute.name))),
+            None => Err(validation(format!(
+                "One or more parameter values were invalid: Missing the key {} in the item",
+                attribute.name
+            ))),
             Some(value) if value.kind() != attribute.kind => Err(validation(format!(
                 "One or more parameter values were invalid: Type mismatch for key {} expected: {} actual: {}",
-                attribute.name, attribute.kind, value.kind()
+                attribute.name,
+                attribute.kind,
+                value.kind()
             ))),
             Some(value) => key_value(attribute, value),
         };
@@ -136,11 +149,16 @@ impl Table {
 
 fn key_value(attribute: &KeyAttribute, value: &Attribute) -> Result<KeyValue, ApiError> {
     let empty = |kind: &str| {
-        validation(format!("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {}", attribute.name))
+        validation(format!(
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {}",
+            attribute.name
+        ))
     };
     match value {
         Attribute::Text(text) if text.is_empty() => Err(empty("string")),
-        Attribute::Text(text) if text.len() > 2_048 => Err(validation("One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes")),
+        Attribute::Text(text) if text.len() > 2_048 => Err(validation(
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
+        )),
         Attribute::Text(text) => Ok(KeyValue::Text(text.clone())),
         Attribute::Number(number) => Ok(KeyValue::Number(*number)),
         Attribute::Binary(bytes) if bytes.is_empty() => Err(empty("binary")),
@@ -154,7 +172,9 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     if (3..=255).contains(&name.len()) && name.bytes().all(legal) {
         return Ok(());
     }
-    Err(validation("TableName must be at least 3 characters long and at most 255 characters long, and match [a-zA-Z0-9_.-]+"))
+    Err(validation(
+        "TableName must be at least 3 characters long and at most 255 characters long, and match [a-zA-Z0-9_.-]+",
+    ))
 }
 
 pub(super) fn create(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
@@ -170,14 +190,29 @@ pub(super) fn create(context: &Context<'_>, input: &Value) -> Result<Reply, ApiE
     let throughput = input::map(input, "ProvisionedThroughput")?;
     match (billing, throughput) {
         ("PAY_PER_REQUEST", None) | ("PROVISIONED", Some(_)) => {}
-        ("PAY_PER_REQUEST", Some(_)) => return Err(validation("One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")),
-        ("PROVISIONED", None) => return Err(validation("One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")),
-        _ => return Err(validation(format!("1 validation error detected: Value '{billing}' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]"))),
+        ("PAY_PER_REQUEST", Some(_)) => {
+            return Err(validation(
+                "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+            ));
+        }
+        ("PROVISIONED", None) => {
+            return Err(validation(
+                "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+            ));
+        }
+        _ => {
+            return Err(validation(format!(
+                "1 validation error detected: Value '{billing}' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]"
+            )));
+        }
     }
     let id = context.shared.random().uuid();
     let mut dynamodb = context.shared.dynamodb();
     if dynamodb.tables.contains_key(&key) {
-        return Err(ApiError::bad("ResourceInUseException", format!("Table already exists: {}", key.name)));
+        return Err(ApiError::bad(
+            "ResourceInUseException",
+            format!("Table already exists: {}", key.name),
+        ));
     }
     let ready_at = context.now.saturating_add(crate::clock::millis(dynamodb.settings.creation_lag));
     let mut table = Table::new(hash, range, context.now, ready_at, id);
@@ -196,14 +231,18 @@ fn read_schema(input: &Value) -> Result<(KeyAttribute, Option<KeyAttribute>), Ap
     let definitions = input::list(input, "AttributeDefinitions")?.unwrap_or_default();
     let schema = input::list(input, "KeySchema")?.unwrap_or_default();
     if schema.len() != definitions.len() {
-        return Err(validation("One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"));
+        return Err(validation(
+            "One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions",
+        ));
     }
     let mut attributes = Vec::new();
     for (index, element) in schema.iter().enumerate() {
         let name = input::text(element, "AttributeName")?.unwrap_or_default();
         let wanted = if index == 0 { "HASH" } else { "RANGE" };
         if input::text(element, "KeyType")? != Some(wanted) {
-            return Err(validation(format!("Invalid KeySchema: element {index} is not a {wanted} key type")));
+            return Err(validation(format!(
+                "Invalid KeySchema: element {index} is not a {wanted} key type"
+            )));
         }
         let definition = definitions
             .iter()
@@ -211,19 +250,27 @@ fn read_schema(input: &Value) -> Result<(KeyAttribute, Option<KeyAttribute>), Ap
             .ok_or_else(|| validation(format!("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [{name}]")))?;
         let kind = input::text(definition, "AttributeType")?.unwrap_or_default();
         if !["S", "N", "B"].contains(&kind) {
-            return Err(validation(format!("1 validation error detected: Value '{kind}' at 'attributeDefinitions.{}.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]", index + 1)));
+            return Err(validation(format!(
+                "1 validation error detected: Value '{kind}' at 'attributeDefinitions.{}.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]",
+                index + 1
+            )));
         }
         attributes.push(KeyAttribute { name: name.to_owned(), kind: kind.to_owned() });
     }
     let mut attributes = attributes.into_iter();
     match (attributes.next(), attributes.next(), attributes.next()) {
         (Some(hash), range, None) => Ok((hash, range)),
-        _ => Err(validation("1 validation error detected: Value at 'keySchema' failed to satisfy constraint: Member must have length between 1 and 2")),
+        _ => Err(validation(
+            "1 validation error detected: Value at 'keySchema' failed to satisfy constraint: Member must have length between 1 and 2",
+        )),
     }
 }
 
 fn not_found(key: &TableKey) -> ApiError {
-    ApiError::bad("ResourceNotFoundException", format!("Requested resource not found: Table: {} not found", key.name))
+    ApiError::bad(
+        "ResourceNotFoundException",
+        format!("Requested resource not found: Table: {} not found", key.name),
+    )
 }
 
 pub(super) fn describe(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
@@ -238,7 +285,9 @@ pub(super) fn delete(context: &Context<'_>, input: &Value) -> Result<Reply, ApiE
     let mut dynamodb = context.shared.dynamodb();
     let table = dynamodb.tables.get(&key).ok_or_else(|| not_found(&key))?;
     if table.deletion_protection {
-        return Err(validation("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."));
+        return Err(validation(
+            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+        ));
     }
     let mut described = table.describe(&key, context.now);
     if let Some(members) = described.as_object_mut() {
@@ -252,7 +301,9 @@ pub(super) fn list(context: &Context<'_>, input: &Value) -> Result<Reply, ApiErr
     let start = input::text(input, "ExclusiveStartTableName")?.unwrap_or_default();
     let limit = input::integer(input, "Limit")?.unwrap_or(100);
     if !(1..=100).contains(&limit) {
-        return Err(validation(format!("1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value between 1 and 100")));
+        return Err(validation(format!(
+            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value between 1 and 100"
+        )));
     }
     context.authorize("dynamodb:ListTables", "*")?;
     let dynamodb = context.shared.dynamodb();
@@ -311,7 +362,9 @@ fn describe_backups(table: &Table) -> Value {
 pub(super) fn backups(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
     let key = addressed_table(context, input)?;
     let dynamodb = context.shared.dynamodb();
-    let table = dynamodb.tables.get(&key).ok_or_else(|| ApiError::bad("TableNotFoundException", format!("Table not found: {}", key.name)))?;
+    let table = dynamodb.tables.get(&key).ok_or_else(|| {
+        ApiError::bad("TableNotFoundException", format!("Table not found: {}", key.name))
+    })?;
     Ok(answer(&describe_backups(table)))
 }
 
@@ -320,7 +373,9 @@ pub(super) fn set_backups(context: &Context<'_>, input: &Value) -> Result<Reply,
     let specification = input.get("PointInTimeRecoverySpecification").cloned().unwrap_or_default();
     let enabled = input::flag(&specification, "PointInTimeRecoveryEnabled")?.unwrap_or(false);
     let mut dynamodb = context.shared.dynamodb();
-    let table = dynamodb.tables.get_mut(&key).ok_or_else(|| ApiError::bad("TableNotFoundException", format!("Table not found: {}", key.name)))?;
+    let table = dynamodb.tables.get_mut(&key).ok_or_else(|| {
+        ApiError::bad("TableNotFoundException", format!("Table not found: {}", key.name))
+    })?;
     table.backups = enabled;
     Ok(answer(&describe_backups(table)))
 }

@@ -74,7 +74,10 @@ mod tests {
     fn expressions_are_split() {
         let seen = tokens("#a.b[2]<>:v AND size(c) >= :w").unwrap();
         let texts: Vec<String> = seen.iter().map(Token::text).collect();
-        assert_eq!(texts, ["#a", ".", "b", "[", "2", "]", "<>", ":v", "AND", "size", "(", "c", ")", ">=", ":w"]);
+        assert_eq!(
+            texts,
+            ["#a", ".", "b", "[", "2", "]", "<>", ":v", "AND", "size", "(", "c", ")", ">=", ":w"]
+        );
         assert_eq!(tokens("a @ b"), Err("@".to_owned()));
         assert_eq!(tokens("a = :"), Err(":".to_owned()));
     }

@@ -39,23 +39,37 @@ impl Attribute {
 
     fn read_nested(value: &Value, depth: usize) -> Result<Self, ApiError> {
         let Some(members) = value.as_object() else {
-            return Err(ApiError::bad("SerializationException", "an attribute value is not a structure"));
+            return Err(ApiError::bad(
+                "SerializationException",
+                "an attribute value is not a structure",
+            ));
         };
         if depth > MAX_DEPTH {
             return Err(validation("Nesting Levels have exceeded supported limits"));
         }
         let mut members = members.iter();
         let (Some((kind, content)), None) = (members.next(), members.next()) else {
-            return Err(validation("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"));
+            return Err(validation(
+                "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+            ));
         };
-        let not_text = || ApiError::bad("SerializationException", format!("the value of {kind} has the wrong type"));
+        let not_text = || {
+            ApiError::bad(
+                "SerializationException",
+                format!("the value of {kind} has the wrong type"),
+            )
+        };
         match (kind.as_str(), content) {
             ("S", Value::String(text)) => Ok(Self::Text(text.clone())),
-            ("N", Value::String(text)) => Decimal::parse(text).map(Self::Number).map_err(|error| validation(error.message(text))),
+            ("N", Value::String(text)) => Decimal::parse(text)
+                .map(Self::Number)
+                .map_err(|error| validation(error.message(text))),
             ("B", Value::String(text)) => decode(text).map(Self::Binary),
             ("BOOL", Value::Bool(value)) => Ok(Self::Bool(*value)),
             ("NULL", Value::Bool(true)) => Ok(Self::Null),
-            ("NULL", Value::Bool(false)) => Err(validation("One or more parameter values were invalid: Null attribute value types must have the value of true")),
+            ("NULL", Value::Bool(false)) => Err(validation(
+                "One or more parameter values were invalid: Null attribute value types must have the value of true",
+            )),
             ("L", Value::Array(values)) => {
                 let list = values.iter().map(|value| Self::read_nested(value, depth + 1));
                 list.collect::<Result<_, _>>().map(Self::List)
@@ -66,12 +80,18 @@ impl Attribute {
                 Ok(Self::Texts(texts))
             }
             ("NS", Value::Array(values)) => {
-                let numbers = set(values, "number", |text| Decimal::parse(text).map_err(|error| validation(error.message(text))))?;
+                let numbers = set(values, "number", |text| {
+                    Decimal::parse(text).map_err(|error| validation(error.message(text)))
+                })?;
                 Ok(Self::Numbers(numbers))
             }
             ("BS", Value::Array(values)) => Ok(Self::Binaries(set(values, "binary", decode)?)),
-            ("S" | "N" | "B" | "BOOL" | "NULL" | "L" | "M" | "SS" | "NS" | "BS", _) => Err(not_text()),
-            _ => Err(validation("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")),
+            ("S" | "N" | "B" | "BOOL" | "NULL" | "L" | "M" | "SS" | "NS" | "BS", _) => {
+                Err(not_text())
+            }
+            _ => Err(validation(
+                "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+            )),
         }
     }
 
@@ -85,8 +105,12 @@ impl Attribute {
             Self::List(values) => json!({"L": values.iter().map(Self::write).collect::<Vec<_>>()}),
             Self::Map(values) => json!({"M": write_item(values)}),
             Self::Texts(values) => json!({"SS": values}),
-            Self::Numbers(values) => json!({"NS": values.iter().map(Decimal::to_string).collect::<Vec<_>>()}),
-            Self::Binaries(values) => json!({"BS": values.iter().map(|bytes| STANDARD.encode(bytes)).collect::<Vec<_>>()}),
+            Self::Numbers(values) => {
+                json!({"NS": values.iter().map(Decimal::to_string).collect::<Vec<_>>()})
+            }
+            Self::Binaries(values) => {
+                json!({"BS": values.iter().map(|bytes| STANDARD.encode(bytes)).collect::<Vec<_>>()})
+            }
         }
     }
 
@@ -109,7 +133,9 @@ impl Attribute {
     /// Compares texts, numbers and binaries with their like; nothing else has an order.
     pub(super) fn order(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
-            (Self::Text(first), Self::Text(second)) => Some(first.as_bytes().cmp(second.as_bytes())),
+            (Self::Text(first), Self::Text(second)) => {
+                Some(first.as_bytes().cmp(second.as_bytes()))
+            }
             (Self::Number(first), Self::Number(second)) => Some(first.cmp(second)),
             (Self::Binary(first), Self::Binary(second)) => Some(first.cmp(second)),
             _ => None,
@@ -140,25 +166,39 @@ impl Attribute {
             Self::List(values) => 3 + values.iter().map(|value| value.bytes() + 1).sum::<usize>(),
             Self::Map(values) => 3 + item_bytes(values) + values.len(),
             Self::Texts(values) => values.iter().map(String::len).sum(),
-            Self::Numbers(values) => values.iter().map(|number| number.to_string().len().div_ceil(2) + 1).sum(),
+            Self::Numbers(values) => {
+                values.iter().map(|number| number.to_string().len().div_ceil(2) + 1).sum()
+            }
             Self::Binaries(values) => values.iter().map(Vec::len).sum(),
         }
     }
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, ApiError> {
-    STANDARD.decode(text).map_err(|_| ApiError::bad("SerializationException", "a binary value is not base64"))
+    STANDARD
+        .decode(text)
+        .map_err(|_| ApiError::bad("SerializationException", "a binary value is not base64"))
 }
 
-fn set<T: Ord>(values: &[Value], kind: &str, read: impl Fn(&str) -> Result<T, ApiError>) -> Result<BTreeSet<T>, ApiError> {
+fn set<T: Ord>(
+    values: &[Value],
+    kind: &str,
+    read: impl Fn(&str) -> Result<T, ApiError>,
+) -> Result<BTreeSet<T>, ApiError> {
     if values.is_empty() {
-        return Err(validation(format!("One or more parameter values were invalid: An {kind} set  may not be empty")));
+        return Err(validation(format!(
+            "One or more parameter values were invalid: An {kind} set  may not be empty"
+        )));
     }
     let mut members = BTreeSet::new();
     for value in values {
-        let text = value.as_str().ok_or_else(|| ApiError::bad("SerializationException", "a member of a set is not a string"))?;
+        let text = value.as_str().ok_or_else(|| {
+            ApiError::bad("SerializationException", "a member of a set is not a string")
+        })?;
         if !members.insert(read(text)?) {
-            return Err(validation(format!("One or more parameter values were invalid: Input collection {values:?} contains duplicates.")));
+            return Err(validation(format!(
+                "One or more parameter values were invalid: Input collection {values:?} contains duplicates."
+            )));
         }
     }
     Ok(members)

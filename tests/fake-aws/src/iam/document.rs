@@ -231,7 +231,7 @@ impl Principals {
                     let names = strings(names, "Principal")?;
                     match kind.as_str() {
                         "AWS" if names.iter().any(|name| name == "*") => {
-                            principals.everybody = true
+                            principals.everybody = true;
                         }
                         "AWS" => principals.aws = names,
                         "Service" => principals.services = names,

@@ -86,7 +86,13 @@ impl FakeAws {
     }
 
     /// Sets or removes a group's retention. Returns false when there is no such group.
-    pub fn set_log_retention(&self, account: &str, region: &str, group: &str, days: Option<i64>) -> bool {
+    pub fn set_log_retention(
+        &self,
+        account: &str,
+        region: &str,
+        group: &str,
+        days: Option<i64>,
+    ) -> bool {
         let mut logs = self.shared().logs();
         let found = logs.group_mut(&place(account, region), group);
         found.map(|group| group.retention_days = days).is_ok()
@@ -98,7 +104,13 @@ impl FakeAws {
     }
 
     /// Deletes a stream as its owner could. The ledger stays. Returns false when there is none.
-    pub fn delete_log_stream(&self, account: &str, region: &str, group: &str, stream: &str) -> bool {
+    pub fn delete_log_stream(
+        &self,
+        account: &str,
+        region: &str,
+        group: &str,
+        stream: &str,
+    ) -> bool {
         let mut logs = self.shared().logs();
         logs.group_mut(&place(account, region), group)
             .is_ok_and(|group| group.streams.remove(stream).is_some())
@@ -107,13 +119,20 @@ impl FakeAws {
     /// Deletes a group as its owner could. The ledger stays. Returns false when there is none.
     pub fn delete_log_group(&self, account: &str, region: &str, group: &str) -> bool {
         let mut logs = self.shared().logs();
-        logs.groups.get_mut(&place(account, region)).is_some_and(|groups| groups.remove(group).is_some())
+        logs.groups
+            .get_mut(&place(account, region))
+            .is_some_and(|groups| groups.remove(group).is_some())
     }
 
     /// Returns the names of the groups that exist.
     pub fn log_groups(&self, account: &str, region: &str) -> Vec<String> {
         let logs = self.shared().logs();
-        logs.groups.get(&place(account, region)).into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        logs.groups
+            .get(&place(account, region))
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Returns the names of the streams that exist in a group.
@@ -125,12 +144,24 @@ impl FakeAws {
     }
 
     /// Returns all events that one stream ever accepted, in order of acceptance.
-    pub fn log_events(&self, account: &str, region: &str, group: &str, stream: &str) -> Vec<LoggedEvent> {
+    pub fn log_events(
+        &self,
+        account: &str,
+        region: &str,
+        group: &str,
+        stream: &str,
+    ) -> Vec<LoggedEvent> {
         self.shared().logs().ledger.events(&target(account, region, group, stream)).to_vec()
     }
 
     /// Returns all accepted messages of one stream, in order of acceptance.
-    pub fn log_messages(&self, account: &str, region: &str, group: &str, stream: &str) -> Vec<String> {
+    pub fn log_messages(
+        &self,
+        account: &str,
+        region: &str,
+        group: &str,
+        stream: &str,
+    ) -> Vec<String> {
         let logs = self.shared().logs();
         let events = logs.ledger.events(&target(account, region, group, stream));
         events.iter().map(|event| event.message.to_string()).collect()
@@ -143,9 +174,19 @@ impl FakeAws {
     }
 
     /// Returns the sums of one stream, in every mode but the one that reads nothing.
-    pub fn stream_totals(&self, account: &str, region: &str, group: &str, stream: &str) -> LedgerTotals {
+    pub fn stream_totals(
+        &self,
+        account: &str,
+        region: &str,
+        group: &str,
+        stream: &str,
+    ) -> LedgerTotals {
         let logs = self.shared().logs();
-        logs.ledger.counts().get(&target(account, region, group, stream)).copied().unwrap_or_default()
+        logs.ledger
+            .counts()
+            .get(&target(account, region, group, stream))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Returns the sums per account.

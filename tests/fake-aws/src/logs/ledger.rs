@@ -94,11 +94,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        Self {
-            events: BTreeMap::new(),
-            counts: BTreeMap::new(),
-            totals: LedgerTotals::default(),
-        }
+        Self { events: BTreeMap::new(), counts: BTreeMap::new(), totals: LedgerTotals::default() }
     }
 
     /// Adds the accepted part of a batch.
@@ -111,7 +107,8 @@ impl Ledger {
         rejected: u64,
         events: impl Iterator<Item = (i64, &'a str)>,
     ) {
-        let mut added = LedgerTotals { batches: 1, rejected_events: rejected, ..LedgerTotals::default() };
+        let mut added =
+            LedgerTotals { batches: 1, rejected_events: rejected, ..LedgerTotals::default() };
         let kept = match keep {
             KeepEvents::Messages | KeepEvents::Hashes => {
                 Some(self.events.entry(target.clone()).or_default())
@@ -142,7 +139,11 @@ impl Ledger {
     }
 
     pub(super) fn add_discarded(&mut self, bytes: u64) {
-        self.totals.merge(&LedgerTotals { batches: 1, discarded_body_bytes: bytes, ..LedgerTotals::default() });
+        self.totals.merge(&LedgerTotals {
+            batches: 1,
+            discarded_body_bytes: bytes,
+            ..LedgerTotals::default()
+        });
     }
 
     /// Returns the kept events of a target.

@@ -40,7 +40,8 @@ pub(crate) const OPERATIONS: &[&str] = &[
 ];
 
 const RETENTION_DAYS: &[i64] = &[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
 ];
 
 /// An account and a region.
@@ -95,10 +96,7 @@ impl Logs {
     }
 
     fn group_mut(&mut self, place: &Place, name: &str) -> Result<&mut Group, ApiError> {
-        self.groups
-            .get_mut(place)
-            .and_then(|groups| groups.get_mut(name))
-            .ok_or_else(no_group)
+        self.groups.get_mut(place).and_then(|groups| groups.get_mut(name)).ok_or_else(no_group)
     }
 
     fn group(&self, place: &Place, name: &str) -> Result<&Group, ApiError> {
@@ -111,7 +109,8 @@ pub(crate) fn facts(input: &Value) -> (String, String) {
     let member = |name: &str| input.get(name).and_then(Value::as_str);
     let group = member("logGroupName").or_else(|| member("logGroupIdentifier"));
     let group = group.or_else(|| member("logGroupNamePrefix")).unwrap_or_default();
-    let stream = member("logStreamName").or_else(|| member("logStreamNamePrefix")).unwrap_or_default();
+    let stream =
+        member("logStreamName").or_else(|| member("logStreamNamePrefix")).unwrap_or_default();
     (group.to_owned(), stream.to_owned())
 }
 
@@ -168,12 +167,18 @@ fn create_group(context: &Context<'_>, place: &Place, input: &Value) -> Result<R
     }
     let class = input::text(input, "logGroupClass")?.unwrap_or("STANDARD");
     if !["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"].contains(&class) {
-        return Err(names::constraint(class, "logGroupClass", "Member must satisfy enum value set: [STANDARD, INFREQUENT_ACCESS, DELIVERY, ESSENTIALS]"));
+        return Err(names::constraint(
+            class,
+            "logGroupClass",
+            "Member must satisfy enum value set: [STANDARD, INFREQUENT_ACCESS, DELIVERY, ESSENTIALS]",
+        ));
     }
     if let Some(tags) = input::map(input, "tags")?
         && (tags.is_empty() || tags.len() > 50)
     {
-        return Err(invalid("1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must have length between 1 and 50"));
+        return Err(invalid(
+            "1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must have length between 1 and 50",
+        ));
     }
     context.authorize("logs:CreateLogGroup", &format!("{}:*", group_arn(context, name)))?;
     let mut logs = context.shared.logs();
@@ -249,8 +254,8 @@ fn delete_stream(context: &Context<'_>, place: &Place, input: &Value) -> Result<
 
 fn put_retention(context: &Context<'_>, place: &Place, input: &Value) -> Result<Reply, ApiError> {
     let name = names::group(input::text(input, "logGroupName")?)?;
-    let days = input::integer(input, "retentionInDays")?
-        .ok_or_else(|| names::null("retentionInDays"))?;
+    let days =
+        input::integer(input, "retentionInDays")?.ok_or_else(|| names::null("retentionInDays"))?;
     if !RETENTION_DAYS.contains(&days) {
         return Err(invalid(format!(
             "1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: {RETENTION_DAYS:?}"
@@ -261,7 +266,11 @@ fn put_retention(context: &Context<'_>, place: &Place, input: &Value) -> Result<
     Ok(ok())
 }
 
-fn delete_retention(context: &Context<'_>, place: &Place, input: &Value) -> Result<Reply, ApiError> {
+fn delete_retention(
+    context: &Context<'_>,
+    place: &Place,
+    input: &Value,
+) -> Result<Reply, ApiError> {
     let name = names::group(input::text(input, "logGroupName")?)?;
     context.authorize("logs:DeleteRetentionPolicy", &format!("{}:*", group_arn(context, name)))?;
     context.shared.logs().group_mut(place, name)?.retention_days = None;

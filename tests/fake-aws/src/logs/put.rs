@@ -171,10 +171,16 @@ pub(crate) fn put(context: &Context<'_>, input: &PutLogEvents<'_>) -> Result<Rep
 fn check_model<'a>(events: Option<&'a [InputEvent<'_>]>) -> Result<Vec<Event<'a>>, ApiError> {
     let events = events.ok_or_else(|| names::null("logEvents"))?;
     if events.is_empty() {
-        return Err(names::constraint("[]", "logEvents", "Member must have length greater than or equal to 1"));
+        return Err(names::constraint(
+            "[]",
+            "logEvents",
+            "Member must have length greater than or equal to 1",
+        ));
     }
     if events.len() > MAX_BATCH_EVENTS {
-        return Err(invalid("1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have length less than or equal to 10000"));
+        return Err(invalid(
+            "1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have length less than or equal to 10000",
+        ));
     }
     let mut checked = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
@@ -183,10 +189,18 @@ fn check_model<'a>(events: Option<&'a [InputEvent<'_>]>) -> Result<Vec<Event<'a>
         let timestamp = event.timestamp.ok_or_else(|| names::null(&member("timestamp")))?;
         let message = event.message.as_ref().ok_or_else(|| names::null(&member("message")))?;
         if timestamp < 0 {
-            return Err(names::constraint(&timestamp.to_string(), &member("timestamp"), "Member must have value greater than or equal to 0"));
+            return Err(names::constraint(
+                &timestamp.to_string(),
+                &member("timestamp"),
+                "Member must have value greater than or equal to 0",
+            ));
         }
         if message.0.is_empty() {
-            return Err(names::constraint("", &member("message"), "Member must have length greater than or equal to 1"));
+            return Err(names::constraint(
+                "",
+                &member("message"),
+                "Member must have length greater than or equal to 1",
+            ));
         }
         checked.push(Event { timestamp, message: &message.0 });
     }
@@ -198,12 +212,16 @@ fn check_sizes(events: &[Event<'_>], max_event_bytes: usize) -> Result<(), ApiEr
     for event in events {
         let size = event.message.len() + EVENT_OVERHEAD;
         if size > max_event_bytes {
-            return Err(invalid(format!("Log event too large: {size} bytes exceeds limit of {max_event_bytes}")));
+            return Err(invalid(format!(
+                "Log event too large: {size} bytes exceeds limit of {max_event_bytes}"
+            )));
         }
         total += size;
     }
     if total > MAX_BATCH_BYTES {
-        return Err(invalid(format!("Upload too large: {total} bytes exceeds limit of {MAX_BATCH_BYTES}")));
+        return Err(invalid(format!(
+            "Upload too large: {total} bytes exceeds limit of {MAX_BATCH_BYTES}"
+        )));
     }
     Ok(())
 }
@@ -224,7 +242,9 @@ struct Verdict {
 impl Verdict {
     fn of(events: &[Event<'_>], now: Millis, retention: Option<Millis>) -> Result<Self, ApiError> {
         if !events.is_sorted_by_key(|event| event.timestamp) {
-            return Err(invalid("Log events in a single PutLogEvents request must be in chronological order."));
+            return Err(invalid(
+                "Log events in a single PutLogEvents request must be in chronological order.",
+            ));
         }
         let before = |limit: Millis| events.partition_point(|event| event.timestamp < limit);
         let too_old_end = before(now.saturating_sub(MAX_AGE));
@@ -235,7 +255,9 @@ impl Verdict {
         if let (Some(first), Some(last)) = (valid.first(), valid.last())
             && last.timestamp - first.timestamp > MAX_SPAN
         {
-            return Err(invalid("The batch of log events in a single PutLogEvents request cannot span more than 24 hours."));
+            return Err(invalid(
+                "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
+            ));
         }
         let too_new_start = (end_valid < events.len()).then_some(end_valid);
         Ok(Self { too_old_end, expired_end, too_new_start, first_valid, end_valid })
@@ -271,7 +293,8 @@ fn note_times(stream: &mut Stream, valid: &[Event<'_>], now: Millis) {
 
 /// Tells what is wrong with an entity. Its events are taken all the same.
 fn entity_error(entity: &Value) -> Option<&'static str> {
-    const KEYS: &[&str] = &["Type", "ResourceType", "Identifier", "Name", "Environment", "AwsAccountId"];
+    const KEYS: &[&str] =
+        &["Type", "ResourceType", "Identifier", "Name", "Environment", "AwsAccountId"];
     if entity.to_string().len() > 2_048 {
         return Some("EntitySizeTooLarge");
     }
@@ -307,8 +330,19 @@ mod tests {
         }
     }
 
-    fn verdict(too_old_end: usize, expired_end: usize, too_new_start: Option<usize>, valid: (usize, usize)) -> Verdict {
-        Verdict { too_old_end, expired_end, too_new_start, first_valid: valid.0, end_valid: valid.1 }
+    fn verdict(
+        too_old_end: usize,
+        expired_end: usize,
+        too_new_start: Option<usize>,
+        valid: (usize, usize),
+    ) -> Verdict {
+        Verdict {
+            too_old_end,
+            expired_end,
+            too_new_start,
+            first_valid: valid.0,
+            end_valid: valid.1,
+        }
     }
 
     #[test]
@@ -359,8 +393,14 @@ mod tests {
         let rows = [
             (json!({"keyAttributes": {"Type": "Service", "Name": "x"}}), None),
             (json!({"keyAttributes": {"Type": "Service"}}), Some("InvalidKeyAttributes")),
-            (json!({"keyAttributes": {"Name": "x", "Environment": "y"}}), Some("MissingRequiredFields")),
-            (json!({"keyAttributes": {"Type": "Service", "Other": "x"}}), Some("InvalidKeyAttributes")),
+            (
+                json!({"keyAttributes": {"Name": "x", "Environment": "y"}}),
+                Some("MissingRequiredFields"),
+            ),
+            (
+                json!({"keyAttributes": {"Type": "Service", "Other": "x"}}),
+                Some("InvalidKeyAttributes"),
+            ),
             (json!({}), Some("MissingRequiredFields")),
         ];
         for (entity, expected) in rows {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Group, LogTarget, LoggedEvent, Logs, Place, Stream, answer, describe_group, group_arn, invalid, names, no_stream, stream_arn};
+use super::{
+    Group, LogTarget, LoggedEvent, Logs, Place, Stream, answer, describe_group, group_arn, invalid,
+    names, no_stream, stream_arn,
+};
 use crate::clock::{DAY, Millis};
 use crate::error::ApiError;
 use crate::http::Reply;
@@ -15,11 +18,17 @@ const MAX_DESCRIBED: i64 = 50;
 /// The largest page of events.
 const MAX_EVENTS: i64 = 10_000;
 
-pub(super) fn describe_groups(context: &Context<'_>, place: &Place, input: &Value) -> Result<Reply, ApiError> {
+pub(super) fn describe_groups(
+    context: &Context<'_>,
+    place: &Place,
+    input: &Value,
+) -> Result<Reply, ApiError> {
     let prefix = input::text(input, "logGroupNamePrefix")?;
     let pattern = input::text(input, "logGroupNamePattern")?;
     if prefix.is_some() && pattern.is_some() {
-        return Err(invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
+        return Err(invalid(
+            "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+        ));
     }
     let limit = limit(input, MAX_DESCRIBED)?;
     let start = offset(input)?;
@@ -41,7 +50,11 @@ pub(super) fn describe_groups(context: &Context<'_>, place: &Place, input: &Valu
     Ok(page("logGroups", &described, start, limit))
 }
 
-pub(super) fn describe_streams(context: &Context<'_>, place: &Place, input: &Value) -> Result<Reply, ApiError> {
+pub(super) fn describe_streams(
+    context: &Context<'_>,
+    place: &Place,
+    input: &Value,
+) -> Result<Reply, ApiError> {
     let group_name = group_name(input)?;
     let prefix = input::text(input, "logStreamNamePrefix")?;
     let order = input::text(input, "orderBy")?.unwrap_or("LogStreamName");
@@ -51,7 +64,8 @@ pub(super) fn describe_streams(context: &Context<'_>, place: &Place, input: &Val
     }
     let limit = limit(input, MAX_DESCRIBED)?;
     let start = offset(input)?;
-    context.authorize("logs:DescribeLogStreams", &format!("{}:*", group_arn(context, group_name)))?;
+    context
+        .authorize("logs:DescribeLogStreams", &format!("{}:*", group_arn(context, group_name)))?;
     let logs = context.shared.logs();
     let group = logs.group(place, group_name)?;
     let mut streams: Vec<(&String, &Stream)> = group
@@ -94,7 +108,11 @@ fn describe_stream(context: &Context<'_>, group: &str, name: &str, stream: &Stre
     described
 }
 
-pub(super) fn get_events(context: &Context<'_>, place: &Place, input: &Value) -> Result<Reply, ApiError> {
+pub(super) fn get_events(
+    context: &Context<'_>,
+    place: &Place,
+    input: &Value,
+) -> Result<Reply, ApiError> {
     let group_name = group_name(input)?;
     let stream_name = names::stream(input::text(input, "logStreamName")?)?;
     let from_head = input::flag(input, "startFromHead")?.unwrap_or(false);
@@ -141,7 +159,11 @@ pub(super) fn get_events(context: &Context<'_>, place: &Place, input: &Value) ->
     })))
 }
 
-pub(super) fn filter_events(context: &Context<'_>, place: &Place, input: &Value) -> Result<Reply, ApiError> {
+pub(super) fn filter_events(
+    context: &Context<'_>,
+    place: &Place,
+    input: &Value,
+) -> Result<Reply, ApiError> {
     let group_name = group_name(input)?;
     let names = input::texts(input, "logStreamNames")?;
     let prefix = input::text(input, "logStreamNamePrefix")?;
@@ -213,7 +235,12 @@ impl TimeRange {
 }
 
 /// Returns the events of a stream in order of time.
-fn readable<'a>(logs: &'a Logs, target: &LogTarget, stream: &Stream, range: TimeRange) -> Vec<&'a LoggedEvent> {
+fn readable<'a>(
+    logs: &'a Logs,
+    target: &LogTarget,
+    stream: &Stream,
+    range: TimeRange,
+) -> Vec<&'a LoggedEvent> {
     let kept = logs.ledger.events(target);
     let mut events: Vec<&LoggedEvent> = kept
         .get(stream.earlier_events..)
@@ -250,7 +277,11 @@ fn group_name(input: &Value) -> Result<&str, ApiError> {
 fn limit(input: &Value, largest: i64) -> Result<usize, ApiError> {
     let limit = input::integer(input, "limit")?.unwrap_or(largest);
     if !(1..=largest).contains(&limit) {
-        return Err(names::constraint(&limit.to_string(), "limit", &format!("Member must have value between 1 and {largest}")));
+        return Err(names::constraint(
+            &limit.to_string(),
+            "limit",
+            &format!("Member must have value between 1 and {largest}"),
+        ));
     }
     Ok(usize::try_from(limit).unwrap_or(usize::MAX))
 }

@@ -25,7 +25,11 @@ pub(super) fn bucket<'a>(
 }
 
 /// Checks the owner that the caller expects.
-pub(super) fn check_owner(context: &Context<'_>, header: &str, bucket: &Bucket) -> Result<(), ApiError> {
+pub(super) fn check_owner(
+    context: &Context<'_>,
+    header: &str,
+    bucket: &Bucket,
+) -> Result<(), ApiError> {
     match context.request.header(header) {
         Some(expected) if expected != bucket.owner => Err(access_denied()),
         _ => Ok(()),
@@ -33,7 +37,12 @@ pub(super) fn check_owner(context: &Context<'_>, header: &str, bucket: &Bucket) 
 }
 
 /// Checks that the caller may do this.
-pub(super) fn check(context: &Context<'_>, bucket: &Bucket, action: &str, key: Option<&str>) -> Result<(), ApiError> {
+pub(super) fn check(
+    context: &Context<'_>,
+    bucket: &Bucket,
+    action: &str,
+    key: Option<&str>,
+) -> Result<(), ApiError> {
     let resource = match key {
         Some(key) => format!("{}/{key}", bucket.arn()),
         None => bucket.arn(),
@@ -55,5 +64,9 @@ pub(super) fn check(context: &Context<'_>, bucket: &Bucket, action: &str, key: O
 
 /// Refuses a key that is not there: as missing to those who may list, as forbidden to others.
 pub(super) fn missing_key(context: &Context<'_>, bucket: &Bucket, key: &str) -> ApiError {
-    if check(context, bucket, "s3:ListBucket", None).is_ok() { no_key(key) } else { access_denied() }
+    if check(context, bucket, "s3:ListBucket", None).is_ok() {
+        no_key(key)
+    } else {
+        access_denied()
+    }
 }

@@ -30,16 +30,27 @@ pub(super) fn read(request: &Request) -> Result<Upload, ApiError> {
         (request.body.clone(), Vec::new())
     };
     if declared.len() == 64 && hex(&Sha256::digest(&bytes)) != declared {
-        return Err(ApiError::bad("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."));
+        return Err(ApiError::bad(
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        ));
     }
     if let Some(sent) = request.header("content-md5") {
         match STANDARD.decode(sent) {
             Ok(digest) if digest.len() == 16 => {
                 if digest != Md5::digest(&bytes).as_slice() {
-                    return Err(ApiError::bad("BadDigest", "The Content-MD5 you specified did not match what we received."));
+                    return Err(ApiError::bad(
+                        "BadDigest",
+                        "The Content-MD5 you specified did not match what we received.",
+                    ));
                 }
             }
-            _ => return Err(ApiError::bad("InvalidDigest", "The Content-MD5 you specified was invalid.")),
+            _ => {
+                return Err(ApiError::bad(
+                    "InvalidDigest",
+                    "The Content-MD5 you specified was invalid.",
+                ));
+            }
         }
     }
     let in_headers = checksum::HEADERS
@@ -47,7 +58,10 @@ pub(super) fn read(request: &Request) -> Result<Upload, ApiError> {
         .filter_map(|name| Some(((*name).to_owned(), request.header(name)?.to_owned())));
     let sent: Vec<(String, String)> = in_headers.chain(trailers).collect();
     if sent.len() > 1 {
-        return Err(ApiError::bad("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."));
+        return Err(ApiError::bad(
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        ));
     }
     for (name, value) in &sent {
         checksum::verify(name, value, &bytes)?;
@@ -61,29 +75,48 @@ pub(super) fn read(request: &Request) -> Result<Upload, ApiError> {
 
 fn content_encoding(request: &Request) -> Option<String> {
     let sent = request.header("content-encoding")?;
-    let kept: Vec<&str> =
-        sent.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "aws-chunked").collect();
+    let kept: Vec<&str> = sent
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && *part != "aws-chunked")
+        .collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
-fn read_chunked(request: &Request, declared: &str) -> Result<(Bytes, Vec<(String, String)>), ApiError> {
+fn read_chunked(
+    request: &Request,
+    declared: &str,
+) -> Result<(Bytes, Vec<(String, String)>), ApiError> {
     const FORMS: &[&str] = &[
         "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
     ];
     if !FORMS.contains(&declared) {
-        return Err(ApiError::new(501, "NotImplemented", format!("the payload form {declared} is not known")));
+        return Err(ApiError::new(
+            501,
+            "NotImplemented",
+            format!("the payload form {declared} is not known"),
+        ));
     }
-    let Some(length) = request.header("x-amz-decoded-content-length").and_then(|text| text.parse::<usize>().ok())
+    let Some(length) =
+        request.header("x-amz-decoded-content-length").and_then(|text| text.parse::<usize>().ok())
     else {
-        return Err(ApiError::new(411, "MissingContentLength", "You must provide the Content-Length HTTP header."));
+        return Err(ApiError::new(
+            411,
+            "MissingContentLength",
+            "You must provide the Content-Length HTTP header.",
+        ));
     };
     let signed = declared.contains("HMAC");
-    let (bytes, trailers) = split_chunks(&request.body, signed)
-        .ok_or_else(|| ApiError::bad("IncompleteBody", "The request body terminated unexpectedly"))?;
+    let (bytes, trailers) = split_chunks(&request.body, signed).ok_or_else(|| {
+        ApiError::bad("IncompleteBody", "The request body terminated unexpectedly")
+    })?;
     if bytes.len() != length {
-        return Err(ApiError::bad("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"));
+        return Err(ApiError::bad(
+            "IncompleteBody",
+            "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        ));
     }
     let announced: Vec<String> = request
         .header("x-amz-trailer")
@@ -92,13 +125,21 @@ fn read_chunked(request: &Request, declared: &str) -> Result<(Bytes, Vec<(String
         .map(|name| name.trim().to_ascii_lowercase())
         .filter(|name| !name.is_empty())
         .collect();
-    let arrived: Vec<&String> =
-        trailers.iter().map(|(name, _)| name).filter(|name| *name != "x-amz-trailer-signature").collect();
+    let arrived: Vec<&String> = trailers
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| *name != "x-amz-trailer-signature")
+        .collect();
     if arrived.len() != announced.len() || announced.iter().any(|name| !arrived.contains(&name)) {
-        return Err(ApiError::bad("MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema."));
+        return Err(ApiError::bad(
+            "MalformedTrailerError",
+            "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+        ));
     }
-    let checksums =
-        trailers.into_iter().filter(|(name, _)| checksum::HEADERS.contains(&name.as_str())).collect();
+    let checksums = trailers
+        .into_iter()
+        .filter(|(name, _)| checksum::HEADERS.contains(&name.as_str()))
+        .collect();
     Ok((bytes, checksums))
 }
 
@@ -179,7 +220,10 @@ mod tests {
         let body = "5\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
         let upload = read(&request(&headers, body)).unwrap();
         assert_eq!(&*upload.bytes, b"hello world");
-        assert_eq!(upload.checksum, Some(("x-amz-checksum-crc32".to_owned(), "DUoRhQ==".to_owned())));
+        assert_eq!(
+            upload.checksum,
+            Some(("x-amz-checksum-crc32".to_owned(), "DUoRhQ==".to_owned()))
+        );
         assert_eq!(upload.content_encoding.as_deref(), Some("gzip"));
     }
 
@@ -188,13 +232,18 @@ mod tests {
         let sum = ("x-amz-trailer", "x-amz-checksum-crc32");
         let length = ("x-amz-decoded-content-length", "5");
         let good = "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
-        let rows: &[(&[(&'static str, &str)], &str, &str)] = &[
+        type Row<'a> = (&'a [(&'static str, &'a str)], &'a str, &'a str);
+        let rows: &[Row<'_>] = &[
             (&[TRAILER, sum], good, "MissingContentLength"),
             (&[TRAILER, sum, ("x-amz-decoded-content-length", "6")], good, "IncompleteBody"),
             (&[TRAILER, length], good, "MalformedTrailerError"),
             (&[TRAILER, sum, length], "5\r\nhello\r\n0\r\n\r\n", "MalformedTrailerError"),
             (&[TRAILER, sum, length], "5\r\nhel", "IncompleteBody"),
-            (&[TRAILER, sum, length], "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "BadDigest"),
+            (
+                &[TRAILER, sum, length],
+                "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+                "BadDigest",
+            ),
             (&[("x-amz-content-sha256", "STREAMING-OTHER")], good, "NotImplemented"),
             (&[("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")], "other", "BadDigest"),
             (&[("content-md5", "short")], "hello", "InvalidDigest"),

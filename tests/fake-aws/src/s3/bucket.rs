@@ -16,7 +16,9 @@ pub(super) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let s3 = context.shared.s3();
     let body = xml::document("ListAllMyBucketsResult", NAMESPACE, |out| {
         out.nest("Buckets", |out| {
-            for bucket in s3.buckets.values().filter(|bucket| bucket.owner == context.caller.account) {
+            for bucket in
+                s3.buckets.values().filter(|bucket| bucket.owner == context.caller.account)
+            {
                 out.nest("Bucket", |out| {
                     out.text("BucketRegion", &bucket.region);
                     out.text("CreationDate", &iso_millis(bucket.created_at));
@@ -31,9 +33,14 @@ pub(super) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// Tells whether a name follows the rules for general purpose buckets.
 fn is_bucket_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
-    let edge = |character: Option<char>| character.is_some_and(|edge| edge.is_ascii_lowercase() || edge.is_ascii_digit());
-    let like_an_address = name.split('.').count() == 4 && name.split('.').all(|part| part.parse::<u8>().is_ok());
+    let legal = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.'
+    };
+    let edge = |character: Option<char>| {
+        character.is_some_and(|edge| edge.is_ascii_lowercase() || edge.is_ascii_digit())
+    };
+    let like_an_address =
+        name.split('.').count() == 4 && name.split('.').all(|part| part.parse::<u8>().is_ok());
     (3..=63).contains(&name.len())
         && name.bytes().all(legal)
         && edge(name.chars().next())
@@ -46,18 +53,27 @@ fn is_bucket_name(name: &str) -> bool {
 
 pub(super) fn create(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
     if !is_bucket_name(&call.bucket) {
-        return Err(ApiError::bad("InvalidBucketName", "The specified bucket is not valid.").member("BucketName", &*call.bucket));
+        return Err(ApiError::bad("InvalidBucketName", "The specified bucket is not valid.")
+            .member("BucketName", &*call.bucket));
     }
     check_location(context)?;
     context.authorize("s3:CreateBucket", &format!("arn:aws:s3:::{}", call.bucket))?;
     let mut s3 = context.shared.s3();
     if let Some(bucket) = s3.buckets.get(&call.bucket) {
         if bucket.owner != context.caller.account {
-            return Err(ApiError::new(409, "BucketAlreadyExists", "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."));
+            return Err(ApiError::new(
+                409,
+                "BucketAlreadyExists",
+                "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
+            ));
         }
         // Only the oldest region pretends success.
         if context.region != "us-east-1" || bucket.region != "us-east-1" {
-            return Err(ApiError::new(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."));
+            return Err(ApiError::new(
+                409,
+                "BucketAlreadyOwnedByYou",
+                "Your previous request to create the named bucket succeeded and you already own it.",
+            ));
         }
     } else {
         let bucket = Bucket {
@@ -87,15 +103,29 @@ fn check_location(context: &Context<'_>) -> Result<(), ApiError> {
     };
     match constraint.as_deref().unwrap_or_default() {
         "" if context.region == "us-east-1" => Ok(()),
-        "" => Err(ApiError::bad("IllegalLocationConstraintException", "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.")),
-        "us-east-1" => Err(ApiError::bad("InvalidLocationConstraint", "The specified location-constraint is not valid")),
+        "" => Err(ApiError::bad(
+            "IllegalLocationConstraintException",
+            "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.",
+        )),
+        "us-east-1" => Err(ApiError::bad(
+            "InvalidLocationConstraint",
+            "The specified location-constraint is not valid",
+        )),
         region if region == context.region => Ok(()),
-        region => Err(ApiError::bad("IllegalLocationConstraintException", format!("The {region} location constraint is incompatible for the region specific endpoint this request was sent to."))),
+        region => Err(ApiError::bad(
+            "IllegalLocationConstraintException",
+            format!(
+                "The {region} location constraint is incompatible for the region specific endpoint this request was sent to."
+            ),
+        )),
     }
 }
 
 fn malformed_xml() -> ApiError {
-    ApiError::bad("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+    ApiError::bad(
+        "MalformedXML",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
 }
 
 pub(super) fn head(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
@@ -108,7 +138,12 @@ pub(super) fn delete(context: &Context<'_>, call: &Call) -> Result<Reply, ApiErr
     let mut s3 = context.shared.s3();
     let bucket = access::bucket(context, &s3, &call.bucket, "s3:DeleteBucket", None)?;
     if !bucket.objects.is_empty() {
-        return Err(ApiError::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty").member("BucketName", &*call.bucket));
+        return Err(ApiError::new(
+            409,
+            "BucketNotEmpty",
+            "The bucket you tried to delete is not empty",
+        )
+        .member("BucketName", &*call.bucket));
     }
     s3.buckets.remove(&call.bucket);
     Ok(Reply::empty(204))
@@ -128,7 +163,8 @@ pub(super) fn location(context: &Context<'_>, call: &Call) -> Result<Reply, ApiE
 pub(super) fn put_policy(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
     let upload = body::read(context.request)?;
     let text = String::from_utf8_lossy(&upload.bytes).into_owned();
-    let policy = BucketPolicy::read(&text).map_err(|reason| ApiError::bad("MalformedPolicy", reason))?;
+    let policy =
+        BucketPolicy::read(&text).map_err(|reason| ApiError::bad("MalformedPolicy", reason))?;
     let document: Value = serde_json::from_str(&text).unwrap_or_default();
     check_policy_resources(&document, &call.bucket)?;
     let mut s3 = context.shared.s3();
@@ -154,12 +190,16 @@ fn check_policy_resources(document: &Value, bucket: &str) -> Result<(), ApiError
         }
         let resources = match statement.get("Resource") {
             Some(Value::String(text)) => vec![text.clone()],
-            Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::Array(values)) => {
+                values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
             _ => return Err(ApiError::bad("MalformedPolicy", "Missing required field Resource")),
         };
         for resource in resources {
             let rest = resource.split_once(&arn).map(|(_, rest)| rest);
-            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || rest.starts_with('*')) {
+            if !rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || rest.starts_with('*')
+            }) {
                 return Err(ApiError::bad("MalformedPolicy", "Policy has invalid resource"));
             }
         }
@@ -182,7 +222,8 @@ fn is_public(document: &Value) -> bool {
     statements.iter().any(|statement| {
         let principal = statement.get("Principal");
         let anyone = principal.and_then(Value::as_str) == Some("*")
-            || principal.and_then(|principal| principal.get("AWS")).and_then(Value::as_str) == Some("*");
+            || principal.and_then(|principal| principal.get("AWS")).and_then(Value::as_str)
+                == Some("*");
         anyone
             && statement.get("Effect").and_then(Value::as_str) == Some("Allow")
             && statement.get("Condition").is_none()
@@ -193,7 +234,8 @@ pub(super) fn policy(context: &Context<'_>, call: &Call) -> Result<Reply, ApiErr
     let s3 = context.shared.s3();
     let bucket = access::bucket(context, &s3, &call.bucket, "s3:GetBucketPolicy", None)?;
     let document = bucket.policy.as_ref().ok_or_else(|| {
-        ApiError::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist").member("BucketName", &*call.bucket)
+        ApiError::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
+            .member("BucketName", &*call.bucket)
     })?;
     Ok(Reply::with_body(200, "application/json", document.text.clone()))
 }
@@ -210,10 +252,18 @@ fn document_facts(name: &str) -> (&'static str, &'static str, &'static str) {
     match name {
         "versioning" => ("BucketVersioning", "VersioningConfiguration", ""),
         "encryption" => ("EncryptionConfiguration", "ServerSideEncryptionConfiguration", ""),
-        "publicAccessBlock" => ("BucketPublicAccessBlock", "PublicAccessBlockConfiguration", "NoSuchPublicAccessBlockConfiguration"),
-        "lifecycle" => ("LifecycleConfiguration", "LifecycleConfiguration", "NoSuchLifecycleConfiguration"),
+        "publicAccessBlock" => (
+            "BucketPublicAccessBlock",
+            "PublicAccessBlockConfiguration",
+            "NoSuchPublicAccessBlockConfiguration",
+        ),
+        "lifecycle" => {
+            ("LifecycleConfiguration", "LifecycleConfiguration", "NoSuchLifecycleConfiguration")
+        }
         "tagging" => ("BucketTagging", "Tagging", "NoSuchTagSet"),
-        "ownershipControls" => ("BucketOwnershipControls", "OwnershipControls", "OwnershipControlsNotFoundError"),
+        "ownershipControls" => {
+            ("BucketOwnershipControls", "OwnershipControls", "OwnershipControlsNotFoundError")
+        }
         _ => ("BucketNotification", "NotificationConfiguration", ""),
     }
 }
@@ -242,10 +292,14 @@ fn check_document(name: &str, root: &xml::Element) -> Result<(), ApiError> {
                 .and_then(|default| default.child_text("SSEAlgorithm"))
                 .is_some_and(|algorithm| ["AES256", "aws:kms", "aws:kms:dsse"].contains(&algorithm))
         }),
-        "publicAccessBlock" => root.children.iter().all(|flag| flag.text == "true" || flag.text == "false"),
+        "publicAccessBlock" => {
+            root.children.iter().all(|flag| flag.text == "true" || flag.text == "false")
+        }
         "lifecycle" => {
             root.all("Rule").next().is_some()
-                && root.all("Rule").all(|rule| matches!(rule.child_text("Status"), Some("Enabled" | "Disabled")))
+                && root
+                    .all("Rule")
+                    .all(|rule| matches!(rule.child_text("Status"), Some("Enabled" | "Disabled")))
         }
         _ => true,
     };
@@ -261,12 +315,15 @@ pub(super) fn document(context: &Context<'_>, call: &Call) -> Result<Reply, ApiE
         return Ok(Reply::xml(200, text.clone()));
     }
     if !absent.is_empty() {
-        return Err(ApiError::new(404, absent, "The configuration does not exist").member("BucketName", &*call.bucket));
+        return Err(ApiError::new(404, absent, "The configuration does not exist")
+            .member("BucketName", &*call.bucket));
     }
     let body = xml::document(root_name, NAMESPACE, |out| {
         if name == "encryption" {
             out.nest("Rule", |out| {
-                out.nest("ApplyServerSideEncryptionByDefault", |out| out.text("SSEAlgorithm", "AES256"));
+                out.nest("ApplyServerSideEncryptionByDefault", |out| {
+                    out.text("SSEAlgorithm", "AES256");
+                });
                 out.text("BucketKeyEnabled", "false");
             });
         }
@@ -289,11 +346,21 @@ mod tests {
 
     #[test]
     fn bucket_names_follow_the_rules() {
-        let long = "b".repeat(64);
+        let (longest, too_long) = ("b".repeat(63), "b".repeat(64));
         let rows = [
-            ("logs-1.x", true), ("abc", true), (&long[..63], true), (long.as_str(), false), ("ab", false),
-            ("Upper", false), ("under_score", false), ("-edge", false), ("edge-", false), ("a..b", false),
-            ("192.168.1.1", false), ("xn--bucket", false), ("bucket-s3alias", false),
+            ("logs-1.x", true),
+            ("abc", true),
+            (longest.as_str(), true),
+            (too_long.as_str(), false),
+            ("ab", false),
+            ("Upper", false),
+            ("under_score", false),
+            ("-edge", false),
+            ("edge-", false),
+            ("a..b", false),
+            ("192.168.1.1", false),
+            ("xn--bucket", false),
+            ("bucket-s3alias", false),
         ];
         for (name, expected) in rows {
             assert_eq!(is_bucket_name(name), expected, "{name}");

@@ -31,7 +31,13 @@ pub(super) fn compute(header: &str, body: &[u8]) -> Result<String, ApiError> {
             reflected_crc(body, 0x9A6C_9329_AC4B_C9B5, u64::MAX).to_be_bytes().to_vec()
         }
         "x-amz-checksum-sha256" => Sha256::digest(body).to_vec(),
-        _ => return Err(ApiError::new(501, "NotImplemented", format!("this stand-in cannot verify {header}"))),
+        _ => {
+            return Err(ApiError::new(
+                501,
+                "NotImplemented",
+                format!("this stand-in cannot verify {header}"),
+            ));
+        }
     };
     Ok(STANDARD.encode(bytes))
 }
@@ -42,7 +48,10 @@ pub(super) fn verify(header: &str, sent: &str, body: &[u8]) -> Result<(), ApiErr
         return Ok(());
     }
     let name = header.trim_start_matches("x-amz-checksum-").to_ascii_uppercase();
-    Err(ApiError::bad("BadDigest", format!("The {name} you specified did not match the calculated checksum.")))
+    Err(ApiError::bad(
+        "BadDigest",
+        format!("The {name} you specified did not match the calculated checksum."),
+    ))
 }
 
 /// Computes a bit-reflected CRC of at most 64 bits, with all ones before and after.
@@ -76,9 +85,16 @@ mod tests {
             ("x-amz-checksum-crc64nvme", 0xAE8B_1486_0A79_9888_u64.to_be_bytes().to_vec()),
         ];
         for (header, expected) in rows {
-            assert_eq!(compute(header, b"123456789").unwrap(), STANDARD.encode(expected), "{header}");
+            assert_eq!(
+                compute(header, b"123456789").unwrap(),
+                STANDARD.encode(expected),
+                "{header}"
+            );
         }
-        assert_eq!(compute("x-amz-checksum-sha256", b"").unwrap(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(
+            compute("x-amz-checksum-sha256", b"").unwrap(),
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+        );
         assert!(verify("x-amz-checksum-crc32", "AAAAAA==", b"x").is_err());
     }
 }

@@ -27,11 +27,17 @@ pub(super) fn check_read(request: &Request, prefix: &str, object: &Object) -> Re
     }
     let unchanged = match header("if-none-match") {
         Some(tags) => matches_etag(tags, &object.etag),
-        None => header("if-modified-since").and_then(parse_date).is_some_and(|since| modified <= since),
+        None => {
+            header("if-modified-since").and_then(parse_date).is_some_and(|since| modified <= since)
+        }
     };
     if unchanged {
         // A copy has no way to say "not modified".
-        return Err(if prefix.is_empty() { ApiError::new(304, "NotModified", "") } else { failed("If-None-Match") });
+        return Err(if prefix.is_empty() {
+            ApiError::new(304, "NotModified", "")
+        } else {
+            failed("If-None-Match")
+        });
     }
     Ok(())
 }
@@ -40,7 +46,12 @@ pub(super) fn check_read(request: &Request, prefix: &str, object: &Object) -> Re
 pub(super) fn check_write(request: &Request, present: Option<&Object>) -> Result<(), ApiError> {
     if let Some(tags) = request.header("if-none-match") {
         if tags != "*" {
-            return Err(ApiError::new(501, "NotImplemented", "A header you provided implies functionality that is not implemented").member("Header", "If-None-Match"));
+            return Err(ApiError::new(
+                501,
+                "NotImplemented",
+                "A header you provided implies functionality that is not implemented",
+            )
+            .member("Header", "If-None-Match"));
         }
         if present.is_some() {
             return Err(failed("If-None-Match"));
@@ -48,7 +59,9 @@ pub(super) fn check_write(request: &Request, present: Option<&Object>) -> Result
     }
     if let Some(tags) = request.header("if-match") {
         match present {
-            None => return Err(ApiError::new(404, "NoSuchKey", "The specified key does not exist.")),
+            None => {
+                return Err(ApiError::new(404, "NoSuchKey", "The specified key does not exist."));
+            }
             Some(object) if !matches_etag(tags, &object.etag) => return Err(failed("If-Match")),
             Some(_) => {}
         }
@@ -57,8 +70,12 @@ pub(super) fn check_write(request: &Request, present: Option<&Object>) -> Result
 }
 
 fn failed(condition: &str) -> ApiError {
-    ApiError::new(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
-        .member("Condition", condition)
+    ApiError::new(
+        412,
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+    )
+    .member("Condition", condition)
 }
 
 fn matches_etag(tags: &str, etag: &str) -> bool {
@@ -72,7 +89,8 @@ fn parse_date(text: &str) -> Option<Millis> {
 
 /// Finds the part of an object that `Range` asks for. What is no range is ignored, as HTTP has it.
 pub(super) fn range(request: &Request, length: u64) -> Result<Option<Range<u64>>, ApiError> {
-    let Some(bounds) = request.header("range").and_then(|range| range.strip_prefix("bytes=")) else {
+    let Some(bounds) = request.header("range").and_then(|range| range.strip_prefix("bytes="))
+    else {
         return Ok(None);
     };
     let Some((first, last)) = bounds.split_once('-') else {

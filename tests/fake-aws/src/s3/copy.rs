@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use super::multipart;
 use super::object::{self, Arrival, Description};
-use super::{Call, MAX_SINGLE_BYTES, NAMESPACE, Object, S3, access, conditions, delivery, invalid_argument, quoted};
+use super::{
+    Call, MAX_SINGLE_BYTES, NAMESPACE, Object, S3, access, conditions, delivery, invalid_argument,
+    quoted,
+};
 use crate::clock::iso_millis;
 use crate::error::ApiError;
 use crate::http::{Reply, decode_percent};
@@ -21,7 +24,11 @@ fn source(context: &Context<'_>) -> Result<Call, ApiError> {
         Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() && version == "null" => {
             Ok(Call { bucket: bucket.to_owned(), key: key.to_owned() })
         }
-        _ => Err(invalid_argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", header)),
+        _ => Err(invalid_argument(
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+            "x-amz-copy-source",
+            header,
+        )),
     }
 }
 
@@ -30,8 +37,10 @@ fn source_object(context: &Context<'_>, s3: &S3, source: &Call) -> Result<Object
     let bucket = s3.bucket(&source.bucket)?;
     access::check_owner(context, "x-amz-source-expected-bucket-owner", bucket)?;
     access::check(context, bucket, "s3:GetObject", Some(&source.key))?;
-    let object =
-        bucket.objects.get(&source.key).ok_or_else(|| access::missing_key(context, bucket, &source.key))?;
+    let object = bucket
+        .objects
+        .get(&source.key)
+        .ok_or_else(|| access::missing_key(context, bucket, &source.key))?;
     conditions::check_read(context.request, "x-amz-copy-source-", object)?;
     Ok(object.clone())
 }
@@ -43,14 +52,24 @@ pub(super) fn object(context: &Context<'_>, call: &Call) -> Result<Reply, ApiErr
     conditions::check_write(context.request, bucket.objects.get(&call.key))?;
     let original = source_object(context, &s3, &source)?;
     if original.body.len() > MAX_SINGLE_BYTES {
-        return Err(ApiError::bad("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"));
+        return Err(ApiError::bad(
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
     }
     let replaces = directive(context, "x-amz-metadata-directive")?;
     if source == *call && !replaces {
-        return Err(ApiError::bad("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."));
+        return Err(ApiError::bad(
+            "InvalidRequest",
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
     }
-    let own = object::description(context, context.request.header("content-encoding").map(str::to_owned))?;
-    let tagging = if directive(context, "x-amz-tagging-directive")? { own.tagging } else { original.tagging };
+    let own = object::description(
+        context,
+        context.request.header("content-encoding").map(str::to_owned),
+    )?;
+    let tagging =
+        if directive(context, "x-amz-tagging-directive")? { own.tagging } else { original.tagging };
     let description = Description {
         headers: if replaces { own.headers } else { original.headers },
         encryption: own.encryption,
@@ -62,8 +81,13 @@ pub(super) fn object(context: &Context<'_>, call: &Call) -> Result<Reply, ApiErr
         out.text("ETag", &quoted(&etag));
     });
     let reply = object::encryption_headers(Reply::xml(200, body), &description.encryption);
-    let arrival =
-        Arrival { content: original.body, etag, description, checksum: original.checksum, event: "Copy" };
+    let arrival = Arrival {
+        content: original.body,
+        etag,
+        description,
+        checksum: original.checksum,
+        event: "Copy",
+    };
     let deliveries = object::store(context, &mut s3, call, arrival)?;
     drop(s3);
     delivery::send(context.shared, deliveries);
@@ -91,7 +115,10 @@ pub(super) fn part(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError
         Some(text) => copy_range(text, length)?,
     };
     if range.end - range.start > MAX_SINGLE_BYTES {
-        return Err(ApiError::bad("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"));
+        return Err(ApiError::bad(
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
     }
     let part = multipart::Part::new(original.body.slice(range), context.now, None);
     let etag = part.etag.clone();
@@ -106,7 +133,8 @@ pub(super) fn part(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError
 /// Reads the range of a part. Unlike ranges of reads it must lie within the source.
 fn copy_range(text: &str, length: u64) -> Result<Range<u64>, ApiError> {
     let bounds = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'));
-    let parsed = bounds.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    let parsed = bounds
+        .and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
     match parsed {
         Some((first, last)) if first <= last && last < length => Ok(first..last + 1),
         Some((first, last)) if first <= last => Err(invalid_argument(
@@ -114,7 +142,11 @@ fn copy_range(text: &str, length: u64) -> Result<Range<u64>, ApiError> {
             "x-amz-copy-source-range",
             text,
         )),
-        _ => Err(invalid_argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", text)),
+        _ => Err(invalid_argument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+            "x-amz-copy-source-range",
+            text,
+        )),
     }
 }
 

@@ -80,7 +80,12 @@ pub(super) fn event(bucket: &Bucket, key: &str, event_name: &str, now: Millis) -
 }
 
 /// Finds the notifications that an event causes.
-pub(super) fn deliveries(bucket: &Bucket, key: &str, event_name: &str, now: Millis) -> Vec<Delivery> {
+pub(super) fn deliveries(
+    bucket: &Bucket,
+    key: &str,
+    event_name: &str,
+    now: Millis,
+) -> Vec<Delivery> {
     let Some(event) = event(bucket, key, event_name, now) else {
         return Vec::new();
     };

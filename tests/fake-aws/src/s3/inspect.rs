@@ -89,8 +89,15 @@ impl FakeAws {
     }
 
     /// Stores an object with headers such as `content-encoding`, and announces nothing.
-    pub fn put_object_quietly(&self, bucket: &str, key: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> String {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    pub fn put_object_quietly(
+        &self,
+        bucket: &str,
+        key: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> String {
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.store(bucket, key, headers, Payload::from(body.into()))
     }
 
@@ -102,14 +109,16 @@ impl FakeAws {
     /// Announces an object that is there, once more or for the first time.
     pub fn announce(&self, bucket: &str, key: &str, event_name: &str) {
         let now = self.shared().clock.now();
-        let deliveries = self.with_bucket(bucket, |bucket| delivery::deliveries(bucket, key, event_name, now));
+        let deliveries =
+            self.with_bucket(bucket, |bucket| delivery::deliveries(bucket, key, event_name, now));
         delivery::send(self.shared(), deliveries);
     }
 
     /// Returns the event of an object's creation, to be wrapped and sent by the test.
     pub fn s3_event(&self, bucket: &str, key: &str) -> S3Event {
         let now = self.shared().clock.now();
-        let event = self.with_bucket(bucket, |bucket| delivery::event(bucket, key, "ObjectCreated:Put", now));
+        let event = self
+            .with_bucket(bucket, |bucket| delivery::event(bucket, key, "ObjectCreated:Put", now));
         match event {
             Some(event) => event,
             None => panic!("there is no object `{key}` in bucket `{bucket}`"),
@@ -162,7 +171,13 @@ impl FakeAws {
         self.shared().s3().uploads.len()
     }
 
-    fn store(&self, bucket: &str, key: &str, headers: BTreeMap<String, String>, body: Payload) -> String {
+    fn store(
+        &self,
+        bucket: &str,
+        key: &str,
+        headers: BTreeMap<String, String>,
+        body: Payload,
+    ) -> String {
         let now = self.shared().clock.now();
         let sequencer = self.shared().s3().next_sequencer();
         let etag = object::etag(&body, &Encryption::Aes256);

@@ -52,66 +52,116 @@ fn page(bucket: &Bucket, prefix: &str, delimiter: &str, after: &str, limit: usiz
     page
 }
 
-pub(super) fn objects(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
-    let query = |name: &str| context.request.query(name).unwrap_or_default();
-    if query("list-type") != "2" {
-        return Err(invalid_argument("Invalid List Type specified in Query", "list-type", query("list-type")));
+/// What a listing asks for.
+struct Wish<'a> {
+    prefix: &'a str,
+    delimiter: &'a str,
+    start_after: &'a str,
+    token: &'a str,
+    /// The last key of the page before.
+    after: String,
+    max_keys: usize,
+    encoding: Encoding,
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    None,
+    Url,
+}
+
+impl Encoding {
+    fn encode(self, text: &str) -> String {
+        match self {
+            Self::None => text.to_owned(),
+            Self::Url => encode_key(text),
+        }
     }
-    let max_keys = match query("max-keys") {
-        "" => MAX_KEYS,
-        text => text.parse::<usize>().map_err(|_| invalid_argument("Provided max-keys not an integer or within integer range", "max-keys", text))?,
-    };
-    let token = query("continuation-token");
-    let after = match token {
-        "" => query("start-after").to_owned(),
-        token => URL_SAFE_NO_PAD
-            .decode(token)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .ok_or_else(|| invalid_argument("The continuation token provided is incorrect", "continuation-token", token))?,
-    };
-    let as_url = match query("encoding-type") {
-        "" => false,
-        "url" => true,
-        other => return Err(invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", other)),
-    };
-    let encode = |text: &str| if as_url { encode_key(text) } else { text.to_owned() };
+}
+
+impl<'a> Wish<'a> {
+    fn read(context: &Context<'a>) -> Result<Self, ApiError> {
+        let query = |name: &str| context.request.query(name).unwrap_or_default();
+        if query("list-type") != "2" {
+            let sent = query("list-type");
+            return Err(invalid_argument(
+                "Invalid List Type specified in Query",
+                "list-type",
+                sent,
+            ));
+        }
+        let max_keys = match query("max-keys") {
+            "" => MAX_KEYS,
+            text => text.parse().map_err(|_| {
+                let message = "Provided max-keys not an integer or within integer range";
+                invalid_argument(message, "max-keys", text)
+            })?,
+        };
+        let token = query("continuation-token");
+        let start_after = query("start-after");
+        let after = match token {
+            "" => start_after.to_owned(),
+            token => read_token(token).ok_or_else(|| {
+                let message = "The continuation token provided is incorrect";
+                invalid_argument(message, "continuation-token", token)
+            })?,
+        };
+        let encoding = match query("encoding-type") {
+            "" => Encoding::None,
+            "url" => Encoding::Url,
+            other => {
+                let message = "Invalid Encoding Method specified in Request";
+                return Err(invalid_argument(message, "encoding-type", other));
+            }
+        };
+        let (prefix, delimiter) = (query("prefix"), query("delimiter"));
+        Ok(Self { prefix, delimiter, start_after, token, after, max_keys, encoding })
+    }
+}
+
+fn read_token(token: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()
+}
+
+pub(super) fn objects(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
+    let wish = Wish::read(context)?;
     let s3 = context.shared.s3();
     let bucket = access::bucket(context, &s3, &call.bucket, "s3:ListBucket", None)?;
-    let limit = max_keys.min(MAX_KEYS).min(s3.settings.list_page_limit);
-    let (prefix, delimiter) = (query("prefix"), query("delimiter"));
-    let page = if limit == 0 { Page::default() } else { page(bucket, prefix, delimiter, &after, limit) };
+    let limit = wish.max_keys.min(MAX_KEYS).min(s3.settings.list_page_limit);
+    let page = match limit {
+        0 => Page::default(),
+        limit => page(bucket, wish.prefix, wish.delimiter, &wish.after, limit),
+    };
+    let encode = |text: &str| wish.encoding.encode(text);
     let body = xml::document("ListBucketResult", NAMESPACE, |out| {
         out.text("Name", &call.bucket);
-        out.text("Prefix", &encode(prefix));
-        if !delimiter.is_empty() {
-            out.text("Delimiter", &encode(delimiter));
+        out.text("Prefix", &encode(wish.prefix));
+        if !wish.delimiter.is_empty() {
+            out.text("Delimiter", &encode(wish.delimiter));
         }
-        out.text("MaxKeys", &max_keys.to_string());
+        out.text("MaxKeys", &wish.max_keys.to_string());
         out.text("KeyCount", &(page.keys.len() + page.prefixes.len()).to_string());
         out.text("IsTruncated", if page.last.is_some() { "true" } else { "false" });
-        if as_url {
+        if matches!(wish.encoding, Encoding::Url) {
             out.text("EncodingType", "url");
         }
-        if !token.is_empty() {
-            out.text("ContinuationToken", token);
+        if !wish.token.is_empty() {
+            out.text("ContinuationToken", wish.token);
         }
-        if !query("start-after").is_empty() {
-            out.text("StartAfter", &encode(query("start-after")));
+        if !wish.start_after.is_empty() {
+            out.text("StartAfter", &encode(wish.start_after));
         }
         if let Some(last) = &page.last {
             out.text("NextContinuationToken", &URL_SAFE_NO_PAD.encode(last));
         }
-        for key in &page.keys {
-            if let Some(object) = bucket.objects.get(key) {
-                out.nest("Contents", |out| {
-                    out.text("Key", &encode(key));
-                    out.text("LastModified", &iso_millis(object.modified_at));
-                    out.text("ETag", &quoted(&object.etag));
-                    out.text("Size", &object.body.len().to_string());
-                    out.text("StorageClass", "STANDARD");
-                });
-            }
+        for (key, object) in page.keys.iter().filter_map(|key| bucket.objects.get_key_value(key)) {
+            out.nest("Contents", |out| {
+                out.text("Key", &encode(key));
+                out.text("LastModified", &iso_millis(object.modified_at));
+                out.text("ETag", &quoted(&object.etag));
+                out.text("Size", &object.body.len().to_string());
+                out.text("StorageClass", "STANDARD");
+            });
         }
         for prefix in &page.prefixes {
             out.nest("CommonPrefixes", |out| out.text("Prefix", &encode(prefix)));

@@ -80,7 +80,9 @@ struct Object {
 enum Encryption {
     /// The default of every bucket.
     Aes256,
-    Kms { key_id: Option<String> },
+    Kms {
+        key_id: Option<String>,
+    },
 }
 
 impl S3 {
@@ -132,13 +134,23 @@ pub(crate) fn execute(context: &Context<'_>, call: &Call) -> Result<Reply, ApiEr
         "PutBucketPolicy" => bucket::put_policy(context, call),
         "GetBucketPolicy" => bucket::policy(context, call),
         "DeleteBucketPolicy" => bucket::delete_policy(context, call),
-        "PutBucketVersioning" | "PutBucketEncryption" | "PutPublicAccessBlock"
-        | "PutBucketLifecycleConfiguration" | "PutBucketTagging" | "PutBucketOwnershipControls"
+        "PutBucketVersioning"
+        | "PutBucketEncryption"
+        | "PutPublicAccessBlock"
+        | "PutBucketLifecycleConfiguration"
+        | "PutBucketTagging"
+        | "PutBucketOwnershipControls"
         | "PutBucketNotificationConfiguration" => bucket::put_document(context, call),
-        "GetBucketVersioning" | "GetBucketEncryption" | "GetPublicAccessBlock"
-        | "GetBucketLifecycleConfiguration" | "GetBucketTagging" | "GetBucketOwnershipControls"
+        "GetBucketVersioning"
+        | "GetBucketEncryption"
+        | "GetPublicAccessBlock"
+        | "GetBucketLifecycleConfiguration"
+        | "GetBucketTagging"
+        | "GetBucketOwnershipControls"
         | "GetBucketNotificationConfiguration" => bucket::document(context, call),
-        "DeleteBucketLifecycle" | "DeletePublicAccessBlock" | "DeleteBucketEncryption"
+        "DeleteBucketLifecycle"
+        | "DeletePublicAccessBlock"
+        | "DeleteBucketEncryption"
         | "DeleteBucketTagging" => bucket::delete_document(context, call),
         "ListObjectsV2" => list::objects(context, call),
         "ListObjectVersions" => list::versions(context, call),
@@ -156,7 +168,11 @@ pub(crate) fn execute(context: &Context<'_>, call: &Call) -> Result<Reply, ApiEr
         "AbortMultipartUpload" => multipart::abort(context, call),
         "ListParts" => multipart::list_parts(context, call),
         "ListMultipartUploads" => multipart::list_uploads(context, call),
-        _ => Err(ApiError::new(501, "NotImplemented", "A header you provided implies functionality that is not implemented")),
+        _ => Err(ApiError::new(
+            501,
+            "NotImplemented",
+            "A header you provided implies functionality that is not implemented",
+        )),
     }
 }
 
@@ -168,12 +184,16 @@ fn check_declared_body(context: &Context<'_>) -> Result<(), ApiError> {
     }
     match request.header("x-amz-content-sha256") {
         Some(_) => Ok(()),
-        None => Err(ApiError::bad("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")),
+        None => Err(ApiError::bad(
+            "InvalidRequest",
+            "Missing required header for this request: x-amz-content-sha256",
+        )),
     }
 }
 
 fn no_bucket(name: &str) -> ApiError {
-    ApiError::new(404, "NoSuchBucket", "The specified bucket does not exist").member("BucketName", name)
+    ApiError::new(404, "NoSuchBucket", "The specified bucket does not exist")
+        .member("BucketName", name)
 }
 
 fn no_key(key: &str) -> ApiError {
@@ -185,7 +205,9 @@ fn access_denied() -> ApiError {
 }
 
 fn invalid_argument(message: &str, name: &str, value: &str) -> ApiError {
-    ApiError::bad("InvalidArgument", message).member("ArgumentName", name).member("ArgumentValue", value)
+    ApiError::bad("InvalidArgument", message)
+        .member("ArgumentName", name)
+        .member("ArgumentValue", value)
 }
 
 fn quoted(etag: &str) -> String {

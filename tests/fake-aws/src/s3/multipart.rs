@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use md5::{Digest as _, Md5};
 
 use super::object::{self, Arrival, Description};
-use super::{Call, MAX_SINGLE_BYTES, NAMESPACE, S3, access, body, conditions, delivery, invalid_argument, quoted};
+use super::{
+    Call, MAX_SINGLE_BYTES, NAMESPACE, S3, access, body, conditions, delivery, invalid_argument,
+    quoted,
+};
 use crate::clock::{Millis, iso_millis};
 use crate::error::ApiError;
 use crate::http::{Payload, Reply, hex};
@@ -47,7 +50,11 @@ impl Part {
 }
 
 fn no_upload() -> ApiError {
-    ApiError::new(404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.")
+    ApiError::new(
+        404,
+        "NoSuchUpload",
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+    )
 }
 
 /// Finds the id of an upload of this bucket and key.
@@ -63,7 +70,11 @@ pub(super) fn part_number(context: &Context<'_>) -> Result<u32, ApiError> {
     let text = context.request.query("partNumber").unwrap_or_default();
     match text.parse() {
         Ok(number) if (1..=MAX_PARTS).contains(&number) => Ok(number),
-        _ => Err(invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", text)),
+        _ => Err(invalid_argument(
+            "Part number must be an integer between 1 and 10000, inclusive",
+            "partNumber",
+            text,
+        )),
     }
 }
 
@@ -94,7 +105,10 @@ pub(super) fn upload_part(context: &Context<'_>, call: &Call) -> Result<Reply, A
     let number = part_number(context)?;
     let upload = body::read(context.request)?;
     if upload.bytes.len() as u64 > MAX_SINGLE_BYTES {
-        return Err(ApiError::bad("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"));
+        return Err(ApiError::bad(
+            "EntityTooLarge",
+            "Your proposed upload exceeds the maximum allowed size",
+        ));
     }
     let mut s3 = context.shared.s3();
     access::bucket(context, &s3, &call.bucket, "s3:PutObject", Some(&call.key))?;
@@ -108,7 +122,13 @@ pub(super) fn upload_part(context: &Context<'_>, call: &Call) -> Result<Reply, A
 }
 
 /// Adds a part to the upload that the request names.
-pub(super) fn add_part(s3: &mut S3, context: &Context<'_>, call: &Call, number: u32, part: Part) -> Result<(), ApiError> {
+pub(super) fn add_part(
+    s3: &mut S3,
+    context: &Context<'_>,
+    call: &Call,
+    number: u32,
+    part: Part,
+) -> Result<(), ApiError> {
     let id = upload_id(s3, context, call)?;
     if let Some(upload) = s3.uploads.get_mut(&id) {
         upload.parts.insert(number, part);
@@ -126,7 +146,10 @@ pub(super) fn complete(context: &Context<'_>, call: &Call) -> Result<Reply, ApiE
     let upload = s3.uploads.get(&id).cloned().ok_or_else(no_upload)?;
     let (content, etag) = assemble(&upload, &wanted)?;
     let body = xml::document("CompleteMultipartUploadResult", NAMESPACE, |out| {
-        out.text("Location", &format!("{}/{}/{}", context.shared.endpoint(), call.bucket, call.key));
+        out.text(
+            "Location",
+            &format!("{}/{}/{}", context.shared.endpoint(), call.bucket, call.key),
+        );
         out.text("Bucket", &call.bucket);
         out.text("Key", &call.key);
         out.text("ETag", &quoted(&etag));
@@ -146,12 +169,22 @@ pub(super) fn complete(context: &Context<'_>, call: &Call) -> Result<Reply, ApiE
 }
 
 fn read_part_list(bytes: &[u8]) -> Result<Vec<(u32, String)>, ApiError> {
-    let malformed = || ApiError::bad("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema");
+    let malformed = || {
+        ApiError::bad(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    };
     let text = String::from_utf8_lossy(bytes);
-    let root = xml::parse(&text).filter(|root| root.name == "CompleteMultipartUpload").ok_or_else(malformed)?;
+    let root = xml::parse(&text)
+        .filter(|root| root.name == "CompleteMultipartUpload")
+        .ok_or_else(malformed)?;
     let mut parts = Vec::new();
     for part in root.all("Part") {
-        let number = part.child_text("PartNumber").and_then(|text| text.trim().parse().ok()).ok_or_else(malformed)?;
+        let number = part
+            .child_text("PartNumber")
+            .and_then(|text| text.trim().parse().ok())
+            .ok_or_else(malformed)?;
         let etag = part.child_text("ETag").ok_or_else(malformed)?;
         parts.push((number, etag.trim().trim_matches('"').to_owned()));
     }
@@ -159,7 +192,10 @@ fn read_part_list(bytes: &[u8]) -> Result<Vec<(u32, String)>, ApiError> {
         return Err(malformed());
     }
     if !parts.is_sorted_by(|first, second| first.0 < second.0) {
-        return Err(ApiError::bad("InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."));
+        return Err(ApiError::bad(
+            "InvalidPartOrder",
+            "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        ));
     }
     Ok(parts)
 }
@@ -175,10 +211,13 @@ fn assemble(upload: &Upload, wanted: &[(u32, String)]) -> Result<(Payload, Strin
                 .member("ETag", &**etag)
         })?;
         if index + 1 < wanted.len() && part.content.len() < MIN_PART_BYTES {
-            return Err(ApiError::bad("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
-                .member("ProposedSize", part.content.len().to_string())
-                .member("MinSizeAllowed", MIN_PART_BYTES.to_string())
-                .member("PartNumber", number.to_string()));
+            return Err(ApiError::bad(
+                "EntityTooSmall",
+                "Your proposed upload is smaller than the minimum allowed size",
+            )
+            .member("ProposedSize", part.content.len().to_string())
+            .member("MinSizeAllowed", MIN_PART_BYTES.to_string())
+            .member("PartNumber", number.to_string()));
         }
         hash.update(&part.md5);
         content.append(part.content.clone());

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use md5::{Digest as _, Md5};
 
-use super::{Call, Encryption, MAX_SINGLE_BYTES, NAMESPACE, Object, S3, access, body, conditions, delivery, no_key, quoted};
+use super::{
+    Call, Encryption, MAX_SINGLE_BYTES, NAMESPACE, Object, S3, access, body, conditions, delivery,
+    no_key, quoted,
+};
 use crate::clock::http_date;
 use crate::error::ApiError;
 use crate::http::{Payload, Reply, hex};
@@ -34,7 +37,10 @@ pub(super) struct Description {
 }
 
 /// Reads the headers of a write.
-pub(super) fn description(context: &Context<'_>, content_encoding: Option<String>) -> Result<Description, ApiError> {
+pub(super) fn description(
+    context: &Context<'_>,
+    content_encoding: Option<String>,
+) -> Result<Description, ApiError> {
     let request = context.request;
     let mut headers = BTreeMap::new();
     for name in STORED_HEADERS {
@@ -55,15 +61,26 @@ pub(super) fn description(context: &Context<'_>, content_encoding: Option<String
         }
     }
     if metadata > MAX_METADATA {
-        return Err(ApiError::bad("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size").member("Size", metadata.to_string()).member("MaxSizeAllowed", "2048"));
+        return Err(ApiError::bad(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+        )
+        .member("Size", metadata.to_string())
+        .member("MaxSizeAllowed", "2048"));
     }
     let encryption = match request.header("x-amz-server-side-encryption") {
         None | Some("AES256") => Encryption::Aes256,
         Some("aws:kms" | "aws:kms:dsse") => Encryption::Kms {
-            key_id: request.header("x-amz-server-side-encryption-aws-kms-key-id").map(str::to_owned),
+            key_id: request
+                .header("x-amz-server-side-encryption-aws-kms-key-id")
+                .map(str::to_owned),
         },
         Some(other) => {
-            return Err(super::invalid_argument("The encryption method specified is not supported", "x-amz-server-side-encryption", other));
+            return Err(super::invalid_argument(
+                "The encryption method specified is not supported",
+                "x-amz-server-side-encryption",
+                other,
+            ));
         }
     };
     check_acl(context)?;
@@ -76,10 +93,20 @@ pub(super) fn description(context: &Context<'_>, content_encoding: Option<String
 
 /// Checks the ACL. Buckets own their objects by default, and then take only two of them.
 fn check_acl(context: &Context<'_>) -> Result<(), ApiError> {
-    const KNOWN: &[&str] = &["private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control"];
+    const KNOWN: &[&str] = &[
+        "private",
+        "public-read",
+        "public-read-write",
+        "aws-exec-read",
+        "authenticated-read",
+        "bucket-owner-read",
+        "bucket-owner-full-control",
+    ];
     match context.request.header("x-amz-acl") {
         None | Some("private" | "bucket-owner-full-control") => Ok(()),
-        Some(acl) if KNOWN.contains(&acl) => Err(ApiError::bad("AccessControlListNotSupported", "The bucket does not allow ACLs")),
+        Some(acl) if KNOWN.contains(&acl) => {
+            Err(ApiError::bad("AccessControlListNotSupported", "The bucket does not allow ACLs"))
+        }
         Some(acl) => Err(super::invalid_argument("", "x-amz-acl", acl)),
     }
 }
@@ -109,7 +136,12 @@ pub(super) struct Arrival {
 }
 
 /// Stores an object and returns the notifications that it causes.
-pub(super) fn store(context: &Context<'_>, s3: &mut S3, call: &Call, arrival: Arrival) -> Result<Vec<delivery::Delivery>, ApiError> {
+pub(super) fn store(
+    context: &Context<'_>,
+    s3: &mut S3,
+    call: &Call,
+    arrival: Arrival,
+) -> Result<Vec<delivery::Delivery>, ApiError> {
     let sequencer = s3.next_sequencer();
     let bucket = s3.bucket_mut(&call.bucket)?;
     bucket.objects.insert(
@@ -126,13 +158,21 @@ pub(super) fn store(context: &Context<'_>, s3: &mut S3, call: &Call, arrival: Ar
             written_by: context.caller.user_id.clone(),
         },
     );
-    Ok(delivery::deliveries(bucket, &call.key, &format!("ObjectCreated:{}", arrival.event), context.now))
+    Ok(delivery::deliveries(
+        bucket,
+        &call.key,
+        &format!("ObjectCreated:{}", arrival.event),
+        context.now,
+    ))
 }
 
 pub(super) fn put(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
     let upload = body::read(context.request)?;
     if upload.bytes.len() as u64 > MAX_SINGLE_BYTES {
-        return Err(ApiError::bad("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"));
+        return Err(ApiError::bad(
+            "EntityTooLarge",
+            "Your proposed upload exceeds the maximum allowed size",
+        ));
     }
     let description = description(context, upload.content_encoding)?;
     let mut s3 = context.shared.s3();
@@ -140,7 +180,10 @@ pub(super) fn put(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError>
     conditions::check_write(context.request, bucket.objects.get(&call.key))?;
     let content = Payload::from(upload.bytes);
     let etag = etag(&content, &description.encryption);
-    let mut reply = encryption_headers(Reply::empty(200).header("etag", quoted(&etag)), &description.encryption);
+    let mut reply = encryption_headers(
+        Reply::empty(200).header("etag", quoted(&etag)),
+        &description.encryption,
+    );
     if let Some((name, value)) = &upload.checksum {
         reply = reply.header(name, value.clone()).header("x-amz-checksum-type", "FULL_OBJECT");
     }
@@ -157,7 +200,9 @@ pub(super) fn encryption_headers(reply: Reply, encryption: &Encryption) -> Reply
         Encryption::Kms { key_id } => {
             let reply = reply.header("x-amz-server-side-encryption", "aws:kms");
             match key_id {
-                Some(key_id) => reply.header("x-amz-server-side-encryption-aws-kms-key-id", key_id.clone()),
+                Some(key_id) => {
+                    reply.header("x-amz-server-side-encryption-aws-kms-key-id", key_id.clone())
+                }
                 None => reply,
             }
         }
@@ -206,8 +251,10 @@ fn find<'a>(context: &Context<'_>, s3: &'a S3, call: &Call) -> Result<&'a Object
         return Err(ApiError::new(501, "NotImplemented", "this stand-in cannot read single parts"));
     }
     let bucket = access::bucket(context, s3, &call.bucket, "s3:GetObject", Some(&call.key))?;
-    let object =
-        bucket.objects.get(&call.key).ok_or_else(|| access::missing_key(context, bucket, &call.key))?;
+    let object = bucket
+        .objects
+        .get(&call.key)
+        .ok_or_else(|| access::missing_key(context, bucket, &call.key))?;
     conditions::check_read(context.request, "", object)?;
     Ok(object)
 }
@@ -223,8 +270,12 @@ fn describe(context: &Context<'_>, object: &Object, is_partial: bool) -> Reply {
     for (name, value) in &object.headers {
         reply = reply.header(name, value.clone());
     }
-    let wants_checksum = context.request.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
-    if let Some((name, value)) = object.checksum.as_ref().filter(|_| wants_checksum && !is_partial) {
+    let wants_checksum = context
+        .request
+        .header("x-amz-checksum-mode")
+        .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
+    if let Some((name, value)) = object.checksum.as_ref().filter(|_| wants_checksum && !is_partial)
+    {
         let kind = if value.contains('-') { "COMPOSITE" } else { "FULL_OBJECT" };
         reply = reply.header(name, value.clone()).header("x-amz-checksum-type", kind);
     }
@@ -233,7 +284,8 @@ fn describe(context: &Context<'_>, object: &Object, is_partial: bool) -> Reply {
 
 pub(super) fn tagging(context: &Context<'_>, call: &Call) -> Result<Reply, ApiError> {
     let s3 = context.shared.s3();
-    let bucket = access::bucket(context, &s3, &call.bucket, "s3:GetObjectTagging", Some(&call.key))?;
+    let bucket =
+        access::bucket(context, &s3, &call.bucket, "s3:GetObjectTagging", Some(&call.key))?;
     let object = bucket.objects.get(&call.key).ok_or_else(|| no_key(&call.key))?;
     let tags = crate::http::parse_form(&object.tagging);
     let body = xml::document("Tagging", NAMESPACE, |out| {
@@ -258,7 +310,12 @@ pub(super) fn delete(context: &Context<'_>, call: &Call) -> Result<Reply, ApiErr
     Ok(Reply::empty(204))
 }
 
-fn remove(context: &Context<'_>, s3: &mut S3, bucket: &str, key: &str) -> Result<Vec<delivery::Delivery>, ApiError> {
+fn remove(
+    context: &Context<'_>,
+    s3: &mut S3,
+    bucket: &str,
+    key: &str,
+) -> Result<Vec<delivery::Delivery>, ApiError> {
     let sequencer = s3.next_sequencer();
     let bucket = s3.bucket_mut(bucket)?;
     let deliveries = match bucket.objects.get_mut(key) {
@@ -278,13 +335,22 @@ pub(super) fn delete_many(context: &Context<'_>, call: &Call) -> Result<Reply, A
         name == "content-md5" || name.starts_with("x-amz-checksum-") || name == "x-amz-trailer"
     });
     if !has_digest {
-        return Err(ApiError::bad("InvalidRequest", "Missing required header for this request: Content-MD5"));
+        return Err(ApiError::bad(
+            "InvalidRequest",
+            "Missing required header for this request: Content-MD5",
+        ));
     }
     let upload = body::read(context.request)?;
     let text = String::from_utf8_lossy(&upload.bytes).into_owned();
-    let malformed = || ApiError::bad("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema");
+    let malformed = || {
+        ApiError::bad(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    };
     let root = xml::parse(&text).filter(|root| root.name == "Delete").ok_or_else(malformed)?;
-    let keys: Vec<&str> = root.all("Object").filter_map(|object| object.child_text("Key")).collect();
+    let keys: Vec<&str> =
+        root.all("Object").filter_map(|object| object.child_text("Key")).collect();
     if keys.is_empty() || keys.len() > 1_000 || keys.iter().any(|key| key.is_empty()) {
         return Err(malformed());
     }
@@ -294,7 +360,8 @@ pub(super) fn delete_many(context: &Context<'_>, call: &Call) -> Result<Reply, A
     let mut outcomes = Vec::new();
     let mut deliveries = Vec::new();
     for key in keys {
-        let allowed = access::bucket(context, &s3, &call.bucket, "s3:DeleteObject", Some(key)).map(|_| ());
+        let allowed =
+            access::bucket(context, &s3, &call.bucket, "s3:DeleteObject", Some(key)).map(|_| ());
         let outcome = allowed.and_then(|()| remove(context, &mut s3, &call.bucket, key));
         outcomes.push((key, outcome.map(|sent| deliveries.extend(sent))));
     }

@@ -22,7 +22,11 @@ const MAX_KEY: usize = 1_024;
 pub(crate) fn parse(request: &Request, operation: &str) -> Result<Call, ApiError> {
     let (bucket, key) = address(request);
     if operation.is_empty() {
-        return Err(ApiError::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource."));
+        return Err(ApiError::new(
+            405,
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+        ));
     }
     if key.len() > MAX_KEY {
         return Err(ApiError::bad("KeyTooLongError", "Your key is too long"));
@@ -48,7 +52,10 @@ fn virtual_host_bucket(host: &str) -> Option<&str> {
     {
         return Some(bucket);
     }
-    VIRTUAL_HOSTS.iter().find_map(|suffix| name.strip_suffix(suffix)).filter(|bucket| !bucket.is_empty())
+    VIRTUAL_HOSTS
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .filter(|bucket| !bucket.is_empty())
 }
 
 /// Names the operation; empty when there is none.
@@ -71,11 +78,26 @@ const DOCUMENTS: &[(&str, &str, &str, &str)] = &[
     ("policy", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
     ("versioning", "GetBucketVersioning", "PutBucketVersioning", ""),
     ("encryption", "GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"),
-    ("publicAccessBlock", "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock"),
-    ("lifecycle", "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle"),
+    (
+        "publicAccessBlock",
+        "GetPublicAccessBlock",
+        "PutPublicAccessBlock",
+        "DeletePublicAccessBlock",
+    ),
+    (
+        "lifecycle",
+        "GetBucketLifecycleConfiguration",
+        "PutBucketLifecycleConfiguration",
+        "DeleteBucketLifecycle",
+    ),
     ("tagging", "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging"),
     ("ownershipControls", "GetBucketOwnershipControls", "PutBucketOwnershipControls", ""),
-    ("notification", "GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", ""),
+    (
+        "notification",
+        "GetBucketNotificationConfiguration",
+        "PutBucketNotificationConfiguration",
+        "",
+    ),
 ];
 
 fn bucket_operation(method: &Method, has: &dyn Fn(&str) -> bool) -> &'static str {

@@ -41,11 +41,16 @@ const COMPUTED: &[&str] = &[
 ];
 
 /// Checks attributes that are to be set.
-pub(super) fn read(input: Option<&Map<String, Value>>) -> Result<BTreeMap<String, String>, ApiError> {
+pub(super) fn read(
+    input: Option<&Map<String, Value>>,
+) -> Result<BTreeMap<String, String>, ApiError> {
     let mut attributes = BTreeMap::new();
     for (name, value) in input.into_iter().flatten() {
         let Some(value) = value.as_str() else {
-            return Err(ApiError::bad("SerializationException", format!("attribute `{name}` is not a string")));
+            return Err(ApiError::bad(
+                "SerializationException",
+                format!("attribute `{name}` is not a string"),
+            ));
         };
         check(name, value)?;
         attributes.insert(name.clone(), value.to_owned());
@@ -83,12 +88,12 @@ pub(super) fn parse_policy(text: &str) -> Option<Policy> {
 /// Reads a redrive policy; the count may be a number or a text.
 pub(super) fn parse_redrive(text: &str) -> Result<Redrive, ApiError> {
     let refuse = |reason: &str| out_of_range(text, "RedrivePolicy", reason);
-    let document: Value =
-        serde_json::from_str(text).map_err(|_| refuse("Redrive policy is not a valid JSON map."))?;
+    let document: Value = serde_json::from_str(text)
+        .map_err(|_| refuse("Redrive policy is not a valid JSON map."))?;
     let arn = document.get("deadLetterTargetArn").and_then(Value::as_str);
-    let target = arn
-        .and_then(QueueKey::from_arn)
-        .ok_or_else(|| refuse("Redrive policy does not contain mandatory attribute: deadLetterTargetArn."))?;
+    let target = arn.and_then(QueueKey::from_arn).ok_or_else(|| {
+        refuse("Redrive policy does not contain mandatory attribute: deadLetterTargetArn.")
+    })?;
     let count = match document.get("maxReceiveCount") {
         Some(Value::Number(number)) => number.as_u64(),
         Some(Value::String(text)) => text.parse().ok(),
@@ -103,12 +108,19 @@ pub(super) fn parse_redrive(text: &str) -> Result<Redrive, ApiError> {
 }
 
 /// Checks that the dead-letter queue of a redrive policy exists beside the queue.
-pub(super) fn check_redrive(sqs: &Sqs, key: &QueueKey, wanted: &BTreeMap<String, String>) -> Result<(), ApiError> {
+pub(super) fn check_redrive(
+    sqs: &Sqs,
+    key: &QueueKey,
+    wanted: &BTreeMap<String, String>,
+) -> Result<(), ApiError> {
     let Some(text) = wanted.get("RedrivePolicy").filter(|text| !text.is_empty()) else {
         return Ok(());
     };
     let target = parse_redrive(text)?.target;
-    if target.account != key.account || target.region != key.region || !sqs.queues.contains_key(&target) {
+    if target.account != key.account
+        || target.region != key.region
+        || !sqs.queues.contains_key(&target)
+    {
         return Err(out_of_range(text, "RedrivePolicy", "Dead letter target does not exist."));
     }
     Ok(())
@@ -133,7 +145,10 @@ pub(super) fn get(context: &Context<'_>, input: &Value, key: &QueueKey) -> Resul
             || SETTABLE_TEXTS.contains(name)
             || NUMBERS.iter().any(|(number, _, _)| number == name);
         if !known {
-            return Err(service_error("InvalidAttributeName", format!("Unknown Attribute {name}.")));
+            return Err(service_error(
+                "InvalidAttributeName",
+                format!("Unknown Attribute {name}."),
+            ));
         }
     }
     let mut sqs = context.shared.sqs();
@@ -178,9 +193,21 @@ mod tests {
             ("Nonsense", "x", Err(NAME)),
             ("Policy", "{", Err(VALUE)),
             ("RedrivePolicy", "{}", Err("InvalidParameterValueException")),
-            ("RedrivePolicy", r#"{"deadLetterTargetArn":"arn:aws:sqs:r:111122223333:d","maxReceiveCount":"5"}"#, Ok(())),
-            ("RedrivePolicy", r#"{"deadLetterTargetArn":"arn:aws:sqs:r:111122223333:d","maxReceiveCount":0}"#, Err("InvalidParameterValueException")),
-            ("RedrivePolicy", r#"{"deadLetterTargetArn":"arn:aws:sqs:r:111122223333:d","maxReceiveCount":1001}"#, Err("InvalidParameterValueException")),
+            (
+                "RedrivePolicy",
+                r#"{"deadLetterTargetArn":"arn:aws:sqs:r:111122223333:d","maxReceiveCount":"5"}"#,
+                Ok(()),
+            ),
+            (
+                "RedrivePolicy",
+                r#"{"deadLetterTargetArn":"arn:aws:sqs:r:111122223333:d","maxReceiveCount":0}"#,
+                Err("InvalidParameterValueException"),
+            ),
+            (
+                "RedrivePolicy",
+                r#"{"deadLetterTargetArn":"arn:aws:sqs:r:111122223333:d","maxReceiveCount":1001}"#,
+                Err("InvalidParameterValueException"),
+            ),
         ];
         for (name, value, expected) in rows {
             let seen = check(name, value).map_err(|error| error.code);

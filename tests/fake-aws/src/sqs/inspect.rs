@@ -17,6 +17,10 @@ pub struct SqsSettings {
     pub long_poll_cap: Option<Duration>,
     /// That many next entries of `DeleteMessageBatch` fail with an internal error.
     pub failing_delete_entries: u32,
+    /// That many next deletes are acknowledged without effect: a deleted message may come again.
+    pub lost_deletes: u32,
+    /// That many next received messages stay visible: a message may come twice at once.
+    pub unhidden_receives: u32,
     /// Deletes by a stale handle fail instead of succeeding without effect.
     pub deletes_report_stale_handles: bool,
 }
@@ -27,6 +31,8 @@ impl Default for SqsSettings {
             in_flight_limit: 120_000,
             long_poll_cap: None,
             failing_delete_entries: 0,
+            lost_deletes: 0,
+            unhidden_receives: 0,
             deletes_report_stale_handles: false,
         }
     }
@@ -99,7 +105,13 @@ impl FakeAws {
     }
 
     /// Creates a queue and returns its URL. Attributes are as in `CreateQueue`.
-    pub fn create_queue(&self, account: &str, region: &str, name: &str, attributes: &[(&str, &str)]) -> String {
+    pub fn create_queue(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        attributes: &[(&str, &str)],
+    ) -> String {
         let key = QueueKey::new(account, region, name);
         let now = self.shared().clock.now();
         let wanted: serde_json::Map<String, serde_json::Value> =
@@ -109,7 +121,8 @@ impl FakeAws {
             .and_then(|wanted| attributes::check_redrive(&sqs, &key, &wanted).map(|()| wanted));
         match checked {
             Ok(wanted) => {
-                let queue = sqs.queues.entry(key.clone()).or_insert_with(|| Queue::new(key.clone(), now));
+                let queue =
+                    sqs.queues.entry(key.clone()).or_insert_with(|| Queue::new(key.clone(), now));
                 queue.set_attributes(wanted, now);
             }
             Err(error) => panic!("queue `{name}`: {}", error.message),
@@ -130,7 +143,8 @@ impl FakeAws {
         let retention = [("MessageRetentionPeriod", "1209600")];
         let dead_letters = self.create_queue(account, region, &dead_name, &retention);
         let arn = QueueKey::new(account, region, &dead_name).arn();
-        let redrive = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{max_receive_count}}}"#);
+        let redrive =
+            format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{max_receive_count}}}"#);
         let mut all = attributes.to_vec();
         all.push(("RedrivePolicy", &redrive));
         (self.create_queue(account, region, name, &all), dead_letters)
@@ -147,7 +161,12 @@ impl FakeAws {
     }
 
     /// Sends a message with text attributes, and returns its id.
-    pub fn send_message_with(&self, queue_url: &str, body: &str, attributes: &[(&str, &str)]) -> String {
+    pub fn send_message_with(
+        &self,
+        queue_url: &str,
+        body: &str,
+        attributes: &[(&str, &str)],
+    ) -> String {
         let id = self.shared().random().uuid();
         let now = self.shared().clock.now();
         let mut message = NewMessage::plain(body);

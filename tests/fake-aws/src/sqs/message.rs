@@ -72,29 +72,39 @@ impl NewMessage {
             return Err(missing("MessageBody"));
         }
         if !body.chars().all(is_allowed) {
-            return Err(service_error("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"));
+            return Err(service_error(
+                "InvalidMessageContents",
+                "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+            ));
         }
         let delay_seconds = input::integer(input, "DelaySeconds")?;
         if let Some(delay) = delay_seconds
             && !(0..=900).contains(&delay)
         {
-            return Err(out_of_range(delay, "DelaySeconds", "Must be between 0 and 900, if provided."));
+            return Err(out_of_range(
+                delay,
+                "DelaySeconds",
+                "Must be between 0 and 900, if provided.",
+            ));
         }
         let group_id = input::text(input, "MessageGroupId")?;
         if let Some(group) = group_id {
             check_group_id(group)?;
         }
         if input::text(input, "MessageDeduplicationId")?.is_some() {
-            return Err(invalid_value("The request include parameter MessageDeduplicationId which is not valid for this queue type"));
+            return Err(invalid_value(
+                "The request include parameter MessageDeduplicationId which is not valid for this queue type",
+            ));
         }
         let system = read_attributes(input::map(input, "MessageSystemAttributes")?)?;
         if system.keys().any(|name| name != "AWSTraceHeader") {
             return Err(invalid_value("Message system attribute name is not valid."));
         }
-        let trace_header = system.get("AWSTraceHeader").and_then(|attribute| match &attribute.value {
-            AttributeValue::Text(text) => Some(text.clone()),
-            AttributeValue::Binary(_) => None,
-        });
+        let trace_header =
+            system.get("AWSTraceHeader").and_then(|attribute| match &attribute.value {
+                AttributeValue::Text(text) => Some(text.clone()),
+                AttributeValue::Binary(_) => None,
+            });
         Ok(Self {
             body: body.to_owned(),
             attributes: read_attributes(input::map(input, "MessageAttributes")?)?,
@@ -109,7 +119,9 @@ impl NewMessage {
         let attributes: usize = self
             .attributes
             .iter()
-            .map(|(name, attribute)| name.len() + attribute.data_type.len() + attribute.value.bytes().len())
+            .map(|(name, attribute)| {
+                name.len() + attribute.data_type.len() + attribute.value.bytes().len()
+            })
             .sum();
         self.body.len() + attributes
     }
@@ -138,21 +150,31 @@ fn is_allowed(character: char) -> bool {
 }
 
 fn check_group_id(group: &str) -> Result<(), ApiError> {
-    let legal = |character: char| character.is_ascii_alphanumeric() || character.is_ascii_punctuation();
+    let legal =
+        |character: char| character.is_ascii_alphanumeric() || character.is_ascii_punctuation();
     if (1..=128).contains(&group.len()) && group.chars().all(legal) {
         Ok(())
     } else {
-        Err(out_of_range(group, "MessageGroupId", "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length."))
+        Err(out_of_range(
+            group,
+            "MessageGroupId",
+            "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.",
+        ))
     }
 }
 
-fn read_attributes(input: Option<&Map<String, Value>>) -> Result<BTreeMap<String, Attribute>, ApiError> {
+fn read_attributes(
+    input: Option<&Map<String, Value>>,
+) -> Result<BTreeMap<String, Attribute>, ApiError> {
     let mut attributes = BTreeMap::new();
     for (name, value) in input.into_iter().flatten() {
         attributes.insert(name.clone(), read_attribute(name, value)?);
     }
     if attributes.len() > MAX_ATTRIBUTES {
-        return Err(invalid_value(format!("Number of message attributes [{}] exceeds the allowed maximum [10].", attributes.len())));
+        return Err(invalid_value(format!(
+            "Number of message attributes [{}] exceeds the allowed maximum [10].",
+            attributes.len()
+        )));
     }
     Ok(attributes)
 }
@@ -165,7 +187,9 @@ fn read_attribute(name: &str, value: &Value) -> Result<Attribute, ApiError> {
         return Err(invalid_value(format!("Invalid attribute name {name}.")));
     }
     if lower.starts_with("aws.") || lower.starts_with("amazon.") {
-        return Err(invalid_value("Message attribute name can not start with 'AWS.' or 'Amazon.'."));
+        return Err(invalid_value(
+            "Message attribute name can not start with 'AWS.' or 'Amazon.'.",
+        ));
     }
     let data_type = input::text(value, "DataType")?.unwrap_or_default();
     let kind = data_type.split('.').next().unwrap_or_default();
@@ -177,7 +201,9 @@ fn read_attribute(name: &str, value: &Value) -> Result<Attribute, ApiError> {
             let text = input::text(value, "StringValue")?.unwrap_or_default();
             let is_number = kind != "Number" || text.parse::<f64>().is_ok();
             if text.is_empty() || !text.chars().all(is_allowed) || !is_number {
-                return Err(invalid_value(format!("The message attribute '{name}' must contain a valid value for its type '{data_type}'.")));
+                return Err(invalid_value(format!(
+                    "The message attribute '{name}' must contain a valid value for its type '{data_type}'."
+                )));
             }
             AttributeValue::Text(text.to_owned())
         }
@@ -185,16 +211,26 @@ fn read_attribute(name: &str, value: &Value) -> Result<Attribute, ApiError> {
             let text = input::text(value, "BinaryValue")?.unwrap_or_default();
             match STANDARD.decode(text) {
                 Ok(bytes) if !bytes.is_empty() => AttributeValue::Binary(bytes),
-                _ => return Err(invalid_value(format!("The message attribute '{name}' must contain a non-empty binary value."))),
+                _ => {
+                    return Err(invalid_value(format!(
+                        "The message attribute '{name}' must contain a non-empty binary value."
+                    )));
+                }
             }
         }
-        _ => return Err(invalid_value(format!("The message attribute '{name}' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String."))),
+        _ => {
+            return Err(invalid_value(format!(
+                "The message attribute '{name}' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String."
+            )));
+        }
     };
     Ok(Attribute { data_type: data_type.to_owned(), value: content })
 }
 
 /// Computes the checksum over attributes in order of their names.
-fn attributes_md5<'a>(attributes: impl Iterator<Item = (&'a String, &'a Attribute)>) -> Option<String> {
+fn attributes_md5<'a>(
+    attributes: impl Iterator<Item = (&'a String, &'a Attribute)>,
+) -> Option<String> {
     let mut hash = Md5::new();
     let mut any = false;
     for (name, attribute) in attributes {
@@ -234,7 +270,10 @@ impl Selection {
         for member in ["MessageSystemAttributeNames", "AttributeNames"] {
             for name in input::texts(input, member)?.into_iter().flatten() {
                 if !SYSTEM_ATTRIBUTES.contains(&name) {
-                    return Err(service_error("InvalidAttributeName", format!("Unknown Attribute {name}.")));
+                    return Err(service_error(
+                        "InvalidAttributeName",
+                        format!("Unknown Attribute {name}."),
+                    ));
                 }
                 system.push(name.to_owned());
             }
@@ -262,16 +301,23 @@ impl Selection {
         described.insert("ReceiptHandle".to_owned(), json!(message.handle()));
         described.insert("MD5OfBody".to_owned(), json!(md5_hex(message.body.as_bytes())));
         described.insert("Body".to_owned(), json!(&*message.body));
-        let system: BTreeMap<&str, String> =
-            message.system_attributes().into_iter().filter(|(name, _)| self.wants_system(name)).collect();
+        let system: BTreeMap<&str, String> = message
+            .system_attributes()
+            .into_iter()
+            .filter(|(name, _)| self.wants_system(name))
+            .collect();
         if !system.is_empty() {
             described.insert("Attributes".to_owned(), json!(system));
         }
         let custom: BTreeMap<&String, &Attribute> =
             message.attributes.iter().filter(|(name, _)| self.wants_custom(name)).collect();
-        if let Some(md5) = attributes_md5(custom.iter().map(|(name, attribute)| (*name, *attribute))) {
-            let values: Map<String, Value> =
-                custom.iter().map(|(name, attribute)| ((*name).clone(), attribute.describe())).collect();
+        if let Some(md5) =
+            attributes_md5(custom.iter().map(|(name, attribute)| (*name, *attribute)))
+        {
+            let values: Map<String, Value> = custom
+                .iter()
+                .map(|(name, attribute)| ((*name).clone(), attribute.describe()))
+                .collect();
             described.insert("MessageAttributes".to_owned(), Value::Object(values));
             described.insert("MD5OfMessageAttributes".to_owned(), json!(md5));
         }
@@ -337,8 +383,9 @@ mod tests {
         check(&attribute("n", json!({"DataType": "String", "StringValue": ""})), Err(VALUE));
         check(&attribute("n", json!({"DataType": "Other", "StringValue": "x"})), Err(VALUE));
         check(&attribute("n", json!({"DataType": "Binary", "BinaryValue": "AAE="})), Ok(()));
-        let many: Map<String, Value> =
-            (0..11).map(|n| (format!("a{n}"), json!({"DataType": "String", "StringValue": "v"}))).collect();
+        let many: Map<String, Value> = (0..11)
+            .map(|n| (format!("a{n}"), json!({"DataType": "String", "StringValue": "v"})))
+            .collect();
         check(&json!({"MessageBody": "x", "MessageAttributes": many}), Err(VALUE));
     }
 

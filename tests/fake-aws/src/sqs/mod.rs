@@ -93,28 +93,48 @@ pub(crate) struct Sqs {
 
 impl Sqs {
     pub(crate) fn new() -> Self {
-        Self {
-            queues: BTreeMap::new(),
-            deleted: BTreeMap::new(),
-            settings: SqsSettings::default(),
-        }
+        Self { queues: BTreeMap::new(), deleted: BTreeMap::new(), settings: SqsSettings::default() }
     }
 
     fn queue(&mut self, key: &QueueKey) -> Result<&mut Queue, ApiError> {
         self.queues.get_mut(key).ok_or_else(no_queue)
     }
 
+    /// Deletes by handle.
+    fn delete(&mut self, key: &QueueKey, handle: &str) -> Result<(), ApiError> {
+        if self.settings.lost_deletes > 0 {
+            self.settings.lost_deletes -= 1;
+            return Ok(());
+        }
+        let refuse_stale = self.settings.deletes_report_stale_handles;
+        self.queue(key)?.delete(handle, refuse_stale).map_err(receipt_error)
+    }
+
     /// Receives, moving what was received too often to the dead-letter queue.
-    fn receive(&mut self, key: &QueueKey, wanted: &Wanted, now: Millis) -> Result<Vec<queue::Message>, ApiError> {
-        let limit = self.settings.in_flight_limit;
-        let queue = self.queue(key)?;
-        if wanted.is_short_poll && queue.depth(now).in_flight >= limit {
-            return Err(service_error("OverLimit", "The maximum number of in flight messages is reached."));
+    fn receive(
+        &mut self,
+        key: &QueueKey,
+        wanted: &Wanted,
+        now: Millis,
+    ) -> Result<Vec<queue::Message>, ApiError> {
+        let Self { queues, settings, .. } = self;
+        let queue = queues.get_mut(key).ok_or_else(no_queue)?;
+        if wanted.is_short_poll && queue.depth(now).in_flight >= settings.in_flight_limit {
+            return Err(service_error(
+                "OverLimit",
+                "The maximum number of in flight messages is reached.",
+            ));
         }
         let received = queue.receive(wanted, now);
+        for message in &received.messages {
+            if settings.unhidden_receives > 0 {
+                settings.unhidden_receives -= 1;
+                queue.reveal(|known| known.id == message.id, now);
+            }
+        }
         let dead_letter_queue = queue.redrive().map(|redrive| redrive.target);
         if let Some(target) = dead_letter_queue.filter(|_| !received.dead.is_empty())
-            && let Some(target) = self.queues.get_mut(&target)
+            && let Some(target) = queues.get_mut(&target)
         {
             for message in received.dead {
                 target.adopt(message, &key.arn(), now);
@@ -151,7 +171,7 @@ pub(crate) async fn execute(context: &Context<'_>, input: &Value) -> Result<Repl
                 "SetQueueAttributes" => attributes::set(context, input, &key),
                 "PurgeQueue" => purge(context, &key),
                 "DeleteQueue" => delete_queue(context, &key),
-                "ListDeadLetterSourceQueues" => dead_letter_sources(context, &key),
+                "ListDeadLetterSourceQueues" => Ok(dead_letter_sources(context, &key)),
                 "TagQueue" => tag(context, input, &key),
                 "ListQueueTags" => tags(context, &key),
                 _ => Err(ApiError::bad("UnknownOperationException", "")),
@@ -188,8 +208,11 @@ fn out_of_range(value: impl std::fmt::Display, parameter: &str, reason: &str) ->
 }
 
 fn missing(parameter: &str) -> ApiError {
-    ApiError::bad("MissingRequiredParameterException", format!("The request must contain the parameter {parameter}."))
-        .query_code("MissingParameter")
+    ApiError::bad(
+        "MissingRequiredParameterException",
+        format!("The request must contain the parameter {parameter}."),
+    )
+    .query_code("MissingParameter")
 }
 
 /// Finds the queue that `QueueUrl` names. Only account and name count, not the host.
@@ -198,10 +221,15 @@ fn addressed_queue(context: &Context<'_>, input: &Value) -> Result<QueueKey, Api
     let path = url.split_once("://").map_or(url, |(_, rest)| rest);
     let mut parts = path.rsplit('/');
     match (parts.next(), parts.next()) {
-        (Some(name), Some(account)) if crate::identity::is_account_id(account) && !name.is_empty() => {
+        (Some(name), Some(account))
+            if crate::identity::is_account_id(account) && !name.is_empty() =>
+        {
             Ok(QueueKey::new(account, context.region, name))
         }
-        _ => Err(service_error("InvalidAddress", format!("The address {url} is not valid for this endpoint."))),
+        _ => Err(service_error(
+            "InvalidAddress",
+            format!("The address {url} is not valid for this endpoint."),
+        )),
     }
 }
 
@@ -218,7 +246,9 @@ fn create_queue(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError>
         return Err(service_error("UnsupportedOperation", "this stand-in has no FIFO queues"));
     }
     if name.is_empty() || name.len() > 80 || !name.bytes().all(legal) {
-        return Err(invalid_value("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"));
+        return Err(invalid_value(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+        ));
     }
     let wanted = attributes::read(input::map(input, "Attributes")?)?;
     let key = QueueKey::new(&context.caller.account, context.region, name);
@@ -227,12 +257,21 @@ fn create_queue(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError>
     attributes::check_redrive(&sqs, &key, &wanted)?;
     let url = key.url(context.shared.endpoint());
     if sqs.deleted.get(&key).is_some_and(|at| context.now < at + MINUTE) {
-        return Err(service_error("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name."));
+        return Err(service_error(
+            "QueueDeletedRecently",
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+        ));
     }
     match sqs.queues.get(&key) {
         Some(queue) if queue.agrees_with(&wanted) => {}
         Some(_) => {
-            return Err(service_error("QueueNameExists", format!("A queue already exists with the same name and a different value for attribute(s): {:?}", wanted.keys())));
+            return Err(service_error(
+                "QueueNameExists",
+                format!(
+                    "A queue already exists with the same name and a different value for attribute(s): {:?}",
+                    wanted.keys()
+                ),
+            ));
         }
         None => {
             let mut queue = Queue::new(key.clone(), context.now);
@@ -270,13 +309,22 @@ fn list_queues(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> 
 async fn receive(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, ApiError> {
     let count = input::integer(input, "MaxNumberOfMessages")?.unwrap_or(1);
     if !(1..=10).contains(&count) {
-        return Err(out_of_range(count, "MaxNumberOfMessages", "Must be between 1 and 10, if provided."));
+        return Err(out_of_range(
+            count,
+            "MaxNumberOfMessages",
+            "Must be between 1 and 10, if provided.",
+        ));
     }
     let wait = input::integer(input, "WaitTimeSeconds")?;
     if wait.is_some_and(|wait| !(0..=20).contains(&wait)) {
-        return Err(out_of_range(wait.unwrap_or_default(), "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."));
+        return Err(out_of_range(
+            wait.unwrap_or_default(),
+            "WaitTimeSeconds",
+            "Must be >= 0 and <= 20, if provided.",
+        ));
     }
-    let visibility = input::integer(input, "VisibilityTimeout")?.map(check_visibility).transpose()?;
+    let visibility =
+        input::integer(input, "VisibilityTimeout")?.map(check_visibility).transpose()?;
     let selection = message::Selection::read(input)?;
     let (wait, cap) = {
         let mut sqs = context.shared.sqs();
@@ -306,10 +354,15 @@ async fn receive(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result
         if !messages.is_empty() || now >= until || left.is_zero() {
             let described: Vec<Value> =
                 messages.iter().map(|message| selection.describe(message)).collect();
-            return Ok(answer(&if described.is_empty() { json!({}) } else { json!({"Messages": described}) }));
+            return Ok(answer(&if described.is_empty() {
+                json!({})
+            } else {
+                json!({"Messages": described})
+            }));
         }
         let wake_at = next.unwrap_or(until).min(until);
-        let pause = context.shared.clock.real_pause(wake_at).max(Duration::from_millis(1)).min(left);
+        let pause =
+            context.shared.clock.real_pause(wake_at).max(Duration::from_millis(1)).min(left);
         tokio::select! {
             () = &mut signalled => {}
             () = tokio::time::sleep(pause) => {}
@@ -333,7 +386,11 @@ fn send(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, A
 }
 
 /// Puts a checked message into the queue and describes it as both sending operations do.
-fn put_message(context: &Context<'_>, key: &QueueKey, message: NewMessage) -> Result<Map<String, Value>, ApiError> {
+fn put_message(
+    context: &Context<'_>,
+    key: &QueueKey,
+    message: NewMessage,
+) -> Result<Map<String, Value>, ApiError> {
     let id = context.shared.random().uuid();
     let mut receipt = Map::new();
     receipt.insert("MessageId".to_owned(), json!(id));
@@ -351,15 +408,18 @@ fn put_message(context: &Context<'_>, key: &QueueKey, message: NewMessage) -> Re
 
 fn delete(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, ApiError> {
     let handle = input::text(input, "ReceiptHandle")?.ok_or_else(|| missing("ReceiptHandle"))?;
-    let mut sqs = context.shared.sqs();
-    let refuse_stale = sqs.settings.deletes_report_stale_handles;
-    sqs.queue(key)?.delete(handle, refuse_stale).map_err(receipt_error)?;
+    context.shared.sqs().delete(key, handle)?;
     Ok(ok())
 }
 
-fn change_visibility(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, ApiError> {
+fn change_visibility(
+    context: &Context<'_>,
+    input: &Value,
+    key: &QueueKey,
+) -> Result<Reply, ApiError> {
     let handle = input::text(input, "ReceiptHandle")?.ok_or_else(|| missing("ReceiptHandle"))?;
-    let seconds = input::integer(input, "VisibilityTimeout")?.ok_or_else(|| missing("VisibilityTimeout"))?;
+    let seconds =
+        input::integer(input, "VisibilityTimeout")?.ok_or_else(|| missing("VisibilityTimeout"))?;
     let seconds = check_visibility(seconds)?;
     context
         .shared
@@ -373,10 +433,23 @@ fn change_visibility(context: &Context<'_>, input: &Value, key: &QueueKey) -> Re
 
 fn receipt_error(error: ReceiptError) -> ApiError {
     match error {
-        ReceiptError::Malformed(handle) => service_error("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not a valid receipt handle.")),
-        ReceiptError::NotInFlight => service_error("MessageNotInflight", "The specified message isn't in flight."),
-        ReceiptError::Gone(handle) => out_of_range(handle, "ReceiptHandle", "Message does not exist or is not available for visibility timeout change."),
-        ReceiptError::TooLong(seconds) => out_of_range(seconds, "VisibilityTimeout", "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]"),
+        ReceiptError::Malformed(handle) => service_error(
+            "ReceiptHandleIsInvalid",
+            format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+        ),
+        ReceiptError::NotInFlight => {
+            service_error("MessageNotInflight", "The specified message isn't in flight.")
+        }
+        ReceiptError::Gone(handle) => out_of_range(
+            handle,
+            "ReceiptHandle",
+            "Message does not exist or is not available for visibility timeout change.",
+        ),
+        ReceiptError::TooLong(seconds) => out_of_range(
+            seconds,
+            "VisibilityTimeout",
+            "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
+        ),
     }
 }
 
@@ -385,7 +458,10 @@ fn purge(context: &Context<'_>, key: &QueueKey) -> Result<Reply, ApiError> {
     if sqs.queue(key)?.purge(context.now) {
         Ok(ok())
     } else {
-        Err(service_error("PurgeQueueInProgress", format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", key.name)))
+        Err(service_error(
+            "PurgeQueueInProgress",
+            format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", key.name),
+        ))
     }
 }
 
@@ -398,7 +474,7 @@ fn delete_queue(context: &Context<'_>, key: &QueueKey) -> Result<Reply, ApiError
     Ok(ok())
 }
 
-fn dead_letter_sources(context: &Context<'_>, key: &QueueKey) -> Result<Reply, ApiError> {
+fn dead_letter_sources(context: &Context<'_>, key: &QueueKey) -> Reply {
     let sqs = context.shared.sqs();
     let urls: Vec<String> = sqs
         .queues
@@ -406,7 +482,7 @@ fn dead_letter_sources(context: &Context<'_>, key: &QueueKey) -> Result<Reply, A
         .filter(|(_, queue)| queue.redrive().is_some_and(|redrive| redrive.target == *key))
         .map(|(source, _)| source.url(context.shared.endpoint()))
         .collect();
-    Ok(answer(&json!({"queueUrls": urls})))
+    answer(&json!({"queueUrls": urls}))
 }
 
 fn tag(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, ApiError> {

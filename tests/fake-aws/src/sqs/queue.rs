@@ -177,7 +177,9 @@ impl Queue {
     pub(super) fn check_size(&self, message: &NewMessage) -> Result<(), ApiError> {
         let limit = self.number("MaximumMessageSize");
         if i64::try_from(message.size()).unwrap_or(i64::MAX) > limit {
-            return Err(invalid_value(format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.")));
+            return Err(invalid_value(format!(
+                "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+            )));
         }
         Ok(())
     }
@@ -231,7 +233,8 @@ impl Queue {
     pub(super) fn receive(&mut self, wanted: &Wanted, now: Millis) -> Received {
         self.drop_expired(now);
         let redrive = self.redrive();
-        let hidden_for = wanted.visibility_seconds.unwrap_or_else(|| self.number("VisibilityTimeout"));
+        let hidden_for =
+            wanted.visibility_seconds.unwrap_or_else(|| self.number("VisibilityTimeout"));
         let mut received = Received::default();
         let mut dead = Vec::new();
         for (sequence, message) in &mut self.messages {
@@ -241,7 +244,10 @@ impl Queue {
             if message.visible_at > now {
                 continue;
             }
-            if redrive.as_ref().is_some_and(|redrive| message.receive_count >= redrive.max_receive_count) {
+            if redrive
+                .as_ref()
+                .is_some_and(|redrive| message.receive_count >= redrive.max_receive_count)
+            {
                 dead.push(*sequence);
                 continue;
             }
@@ -275,7 +281,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn change_visibility(&mut self, handle: &str, seconds: i64, now: Millis) -> Result<(), ReceiptError> {
+    pub(super) fn change_visibility(
+        &mut self,
+        handle: &str,
+        seconds: i64,
+        now: Millis,
+    ) -> Result<(), ReceiptError> {
         let (sequence, receipt) = self.read_handle(handle)?;
         let message = self
             .messages

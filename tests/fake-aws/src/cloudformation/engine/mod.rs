@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub(super) use forward::scope;
 pub(super) use lookup::StackLookup;
-pub(super) use nested::{child_definition, is_same_definition};
+pub(super) use nested::child_definition;
 pub(super) use start::{Request, check_capabilities, check_capability_names};
 
 use self::bench::Bench;
@@ -29,7 +29,7 @@ use super::world::World;
 use crate::clock::{Millis, millis};
 
 /// More steps than any operation takes; reaching it means that an operation hangs.
-const MOST_STEPS: u32 = 100_000;
+const MOST_STEPS: u32 = 10_000;
 
 /// An operation on a stack, while it goes on or stands still.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub(crate) struct Work {
     touched: BTreeSet<String>,
     /// Resources that a rollback leaves as they are, those of nested stacks as `Stack.Logical`.
     skip: BTreeSet<String>,
+    /// Nested stacks that this rollback has had brought back.
+    taken_back: BTreeSet<String>,
     /// Resources that a deletion leaves alone.
     retain: BTreeSet<String>,
     /// A deletion leaves alone whatever it cannot delete.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::state::{Definition, Resource, Stack};
-use super::super::status::{ResourceStatus, StackStatus};
+use super::super::status::{OperationType, ResourceStatus, StackStatus};
 use super::super::template::{Given, Parameters, Pseudo, Template, resolve, scalar};
 use super::super::template_url;
 use super::bench::Bench;
@@ -103,8 +103,11 @@ impl Bench<'_> {
     /// Brings a nested stack back, and tells how that has ended, if it has.
     pub(super) fn revert_child(&mut self, resource: &Resource) -> Option<Result<(), String>> {
         let id = resource.physical.clone().unwrap_or_default();
-        let skip: Vec<String> = self.work.skip.iter().cloned().collect();
-        self.state.take_back(self.world, &id, &skip, self.work.token.as_deref(), self.now);
+        if self.may_take_back(&id) {
+            let skip: Vec<String> = self.work.skip.iter().cloned().collect();
+            self.state.take_back(self.world, &id, &skip, self.work.token.as_deref(), self.now);
+            self.work.taken_back.insert(id.clone());
+        }
         let child = self.state.stacks.get(&id)?;
         if child.work.is_some() {
             return None;
@@ -114,6 +117,16 @@ impl Bench<'_> {
             StackStatus::UpdateRollbackFailed => Some(Err(not_updated(&id, child, reason))),
             _ => Some(Ok(())),
         }
+    }
+
+    /// Tells whether a nested stack is to be brought back now: once in an operation, and after a
+    /// rollback that failed only if the user wants to continue it.
+    fn may_take_back(&self, id: &str) -> bool {
+        let has_failed =
+            self.state.stacks.get(id).is_some_and(|child| child.status == StackStatus::UpdateRollbackFailed);
+        let operation = self.stack.operations.iter().find(|own| own.id == self.work.operation);
+        let is_continued = operation.is_some_and(|own| own.kind == OperationType::ContinueRollback);
+        !self.work.taken_back.contains(id) && (!has_failed || is_continued)
     }
 
     pub(super) fn cancel_child(&mut self, logical: &str) {
@@ -212,7 +225,7 @@ pub(in crate::cloudformation) fn child_definition(
 }
 
 /// Tells whether an update to this definition would find nothing to do.
-pub(in crate::cloudformation) fn is_same_definition(left: &Definition, right: &Definition) -> bool {
+fn is_same_definition(left: &Definition, right: &Definition) -> bool {
     let same_template = Arc::ptr_eq(&left.template, &right.template) || left.template == right.template;
     same_template && left.parameters == right.parameters && left.tags == right.tags
 }

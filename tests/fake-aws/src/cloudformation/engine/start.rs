@@ -130,6 +130,7 @@ impl State {
         let mut bench = Bench::take(self, world, id, now)?;
         bench.adopt_operation(operation.clone(), kind, token);
         bench.work.skip = skip;
+        bench.work.taken_back.clear();
         bench.roll_back(reason);
         bench.put_back();
         Some(operation)
@@ -228,6 +229,7 @@ impl State {
             garbage: Vec::new(),
             touched: BTreeSet::new(),
             skip: BTreeSet::new(),
+            taken_back: BTreeSet::new(),
             retain: BTreeSet::new(),
             is_forced: false,
             is_held: false,

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub(crate) use evaluate::{Lookup, Pseudo, Scope, partition, scalar, url_suffix};
-pub(crate) use parameters::{Given, ParameterValue, Parameters, resolve};
+#[cfg(test)]
+pub(crate) use parameters::ParameterValue;
+pub(crate) use parameters::{Given, Parameters, resolve};
 pub(crate) use references::{Reference, references};
 
 use super::kinds::{self, Kind};

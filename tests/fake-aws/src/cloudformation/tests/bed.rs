@@ -132,7 +132,11 @@ impl Bed {
     }
 
     pub(super) fn run(&mut self) {
-        while self.step() {}
+        let mut steps = 0;
+        while self.step() {
+            steps += 1;
+            assert!(steps < 500, "nothing comes to an end: {:#?}", self.state.stacks.values().map(|stack| (stack.name(), stack.status, stack.work.is_some())).collect::<Vec<_>>());
+        }
     }
 
     /// Creates or updates a stack and returns its id.

@@ -1,0 +1,64 @@
+//! `mtlog explain`: what a code means.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    deploy::explain::{self, Explanation},
+    error::{CliError, ExitStatus, Message},
+    ui::{Report, style::Palette, table::Table},
+};
+
+/// Explain a code such as MT001, or list all of them
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code that a failure named
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Explanations {
+    explanations: Vec<&'static Explanation>,
+}
+
+impl Report for Explanations {
+    fn tables(&self) -> Vec<Table> {
+        let mut table = Table::new(["CODE", "CAUSE"]);
+        for explanation in &self.explanations {
+            table.row([explanation.code.to_owned(), explanation.title.to_owned()]);
+        }
+        vec![table]
+    }
+
+    fn text(&self, palette: Palette) -> String {
+        match self.explanations.as_slice() {
+            [only] => format!(
+                "{}  {}\n\n{}\n\n{} {}\n",
+                palette.strong(only.code),
+                only.title,
+                only.why,
+                palette.hint("fix:"),
+                only.fix
+            ),
+            _ => self.tables().iter().map(|table| table.render(palette)).collect(),
+        }
+    }
+}
+
+/// Runs `mtlog explain`.
+pub fn run(context: &Context<'_>, args: &ExplainArgs) -> Result<ExitStatus, CliError> {
+    let explanations = match &args.code {
+        None => explain::all().collect(),
+        Some(code) => match explain::by_code(code) {
+            Some(explanation) => vec![explanation],
+            None => {
+                let text = format!("there is no code `{code}`");
+                return Err(CliError::new(ExitStatus::Usage, Message(text)).next("mtlog explain"));
+            }
+        },
+    };
+    context.ui.emit(&Explanations { explanations })?;
+    Ok(ExitStatus::Success)
+}

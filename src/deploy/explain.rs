@@ -1,0 +1,178 @@
+//! Known causes of failures: what they mean and what mends them, each with a stable code. Pure.
+
+use serde::Serialize;
+
+/// A known cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The code, `MT` and three digits. It never changes its meaning.
+    pub code: &'static str,
+    /// The cause in a few words.
+    pub title: &'static str,
+    /// Why it happens.
+    pub why: &'static str,
+    /// What mends it.
+    pub fix: &'static str,
+}
+
+/// One entry: the explanation, and the texts of AWS that show it (all words of one alternative must occur).
+struct Known {
+    explanation: Explanation,
+    signs: &'static [&'static [&'static str]],
+}
+
+const fn known(
+    code: &'static str,
+    title: &'static str,
+    why: &'static str,
+    fix: &'static str,
+    signs: &'static [&'static [&'static str]],
+) -> Known {
+    Known { explanation: Explanation { code, title, why, fix }, signs }
+}
+
+/// Every known cause. The first whose signs fit counts, so the narrower ones come first.
+const KNOWN: &[Known] = &[
+    known(
+        "MT001",
+        "the name is taken",
+        "Something of this name exists already. Names of IAM are the same in all regions of an account, and names of \
+         buckets are the same in the whole world. Stacks of the script that mtlog replaces used IAM names without the \
+         region, so that a second region collided with the first.",
+        "Find who owns it with `mtlog status` in the other regions. Import it, delete it if nothing uses it, or deploy \
+         under another --project.",
+        &[&["already exists"], &["AlreadyExists"], &["BucketAlreadyOwnedByYou"]],
+    ),
+    known(
+        "MT002",
+        "the OIDC provider is missing or wrong",
+        "The role trusts an identity provider that IAM does not know in this account.",
+        "Create it with `aws iam create-open-id-connect-provider --url https://ISSUER --client-id-list AUDIENCE`, and \
+         compare --oidc-provider with the cluster's issuer.",
+        &[&["Invalid principal in policy", "Federated"], &["Invalid principal in policy"], &["OpenIDConnect"]],
+    ),
+    known(
+        "MT003",
+        "Lambda does not take the image",
+        "Lambda takes an image of one platform from ECR of its own region and account policy. It refuses image indexes, \
+         images with attestations, and images of another processor architecture.",
+        "Push the image with `mtlog image push`, which makes exactly what Lambda takes, and deploy with the digest that \
+         it prints.",
+        &[
+            &["image manifest", "not supported"],
+            &["Source image", "does not exist"],
+            &["Source image", "not valid"],
+            &["Lambda does not have permission to access the ECR image"],
+        ],
+    ),
+    known(
+        "MT006",
+        "another stack uses an output",
+        "An output of this stack is exported, and another stack imports it. CloudFormation keeps it until nobody does.",
+        "Destroy or update the importing stack first: `aws cloudformation list-imports --export-name NAME`.",
+        &[&["Export", "in use by"], &["cannot be deleted as it is in use"], &["Cannot delete export"]],
+    ),
+    known(
+        "MT007",
+        "the bucket is not empty",
+        "S3 deletes only empty buckets, and old versions of objects count.",
+        "Keep the bucket, or empty it with `aws s3 rm s3://BUCKET --recursive` and delete its versions, then run the \
+         same command again.",
+        &[&["bucket you tried to delete is not empty"], &["BucketNotEmpty"]],
+    ),
+    known(
+        "MT008",
+        "the organisation forbids it",
+        "A service control policy, a permissions boundary or a hook of the organisation denies the action. No permission \
+         in the account can allow it.",
+        "Ask the owners of the organisation's policies, with the action and the resource from the message.",
+        &[
+            &["explicit deny in a service control policy"],
+            &["with an explicit deny in a permissions boundary"],
+            &["Hook failed"],
+            &["hook(s) failed"],
+        ],
+    ),
+    known(
+        "MT009",
+        "a permission is missing",
+        "The identity that CloudFormation acts with may not do this. It is yours, unless the stack has a service role.",
+        "Add the action from the message to that identity's policy, then run the same command again.",
+        &[&["is not authorized to perform"], &["AccessDenied"], &["Access Denied"], &["UnauthorizedOperation"]],
+    ),
+    known(
+        "MT010",
+        "a quota is used up",
+        "The account may not have more of this kind of resource in this region.",
+        "Delete what is not needed, or ask for a higher quota in the Service Quotas console.",
+        &[&["limit exceeded"], &["LimitExceeded"], &["Cannot exceed quota"], &["maximum number of"]],
+    ),
+    known(
+        "MT011",
+        "AWS limits the rate of calls",
+        "Too many calls of this kind were made in this account at the same time.",
+        "Run the same command again in some minutes; with fewer stacks at once if it happens again.",
+        &[&["Rate exceeded"], &["Throttling"], &["TooManyRequests"]],
+    ),
+    known(
+        "MT012",
+        "the encryption key cannot be used",
+        "The key is disabled, waits for its deletion, or its policy does not let this service use it.",
+        "Look at the key's state and policy in the KMS console; cancel a deletion that should not happen.",
+        &[&["KMS", "is disabled"], &["KMS", "pending deletion"], &["KMSInvalidState"], &["KMS key", "not accessible"]],
+    ),
+];
+
+/// Returns what is known about a failure with this reason.
+pub fn explain(reason: &str) -> Option<&'static Explanation> {
+    let reason = reason.to_ascii_lowercase();
+    let shows = |signs: &&[&str]| signs.iter().all(|sign| reason.contains(&sign.to_ascii_lowercase()));
+    KNOWN.iter().find(|known| known.signs.iter().any(|signs| shows(&signs))).map(|known| &known.explanation)
+}
+
+/// Returns the explanation with this code.
+pub fn by_code(code: &str) -> Option<&'static Explanation> {
+    all().find(|explanation| explanation.code.eq_ignore_ascii_case(code))
+}
+
+/// Returns every explanation, in the order of the codes.
+pub fn all() -> impl Iterator<Item = &'static Explanation> {
+    KNOWN.iter().map(|known| &known.explanation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_lead_to_their_explanations() {
+        for (reason, code) in [
+            ("Role demo-vector-role already exists (Service: Iam, Status Code: 409)", Some("MT001")),
+            ("Resource of type 'AWS::IAM::Role' with identifier 'x' already exists.", Some("MT001")),
+            ("Invalid principal in policy: \"Federated\":\"arn:aws:iam::1:oidc-provider/x\"", Some("MT002")),
+            ("The image manifest or layer media type for the source image x is not supported.", Some("MT003")),
+            ("Export p-x cannot be deleted as it is in use by q", Some("MT006")),
+            ("The bucket you tried to delete is not empty (Service: S3)", Some("MT007")),
+            (
+                "User: x is not authorized to perform: iam:CreateRole with an explicit deny in a service control policy",
+                Some("MT008"),
+            ),
+            ("User: x is not authorized to perform: iam:CreateRole on resource: y", Some("MT009")),
+            ("Cannot exceed quota for RolesPerAccount: 1000", Some("MT010")),
+            ("Rate exceeded (Service: Iam)", Some("MT011")),
+            ("Something else", None),
+        ] {
+            assert_eq!(explain(reason).map(|explanation| explanation.code), code, "{reason}");
+        }
+    }
+
+    #[test]
+    fn codes_are_unique_and_ordered() {
+        let codes: Vec<&str> = all().map(|explanation| explanation.code).collect();
+        let mut sorted = codes.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(codes, sorted);
+        assert_eq!(by_code("mt001").map(|explanation| explanation.title), Some("the name is taken"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The service within the fake: its state, and the way of a call from the dispatcher to it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::actions::Call;
+use super::form::Form;
+use super::iam_documents::Documents;
+use super::services::Services;
+use super::state::State;
+use super::template::partition;
+use super::{NAMESPACE, answer};
+use crate::error::ApiError;
+use crate::http::Reply;
+use crate::shared::{Context, Shared};
+
+/// The state of the service.
+#[derive(Debug)]
+pub(crate) struct CloudFormation {
+    state: Mutex<State>,
+    documents: Documents,
+}
+
+impl CloudFormation {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::new(State::new()), documents: Documents::default() }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the other services, as stacks use them.
+    pub(super) fn services<'a>(&'a self, shared: &'a Arc<Shared>) -> Services<'a> {
+        Services { shared, documents: &self.documents }
+    }
+}
+
+/// Returns what a call is about: the stack and the change set.
+pub(crate) fn facts(form: &[(String, String)]) -> (String, String) {
+    let form = Form::new(form);
+    let text = |name| form.get(name).unwrap_or_default().to_owned();
+    (text("StackName"), text("ChangeSetName"))
+}
+
+pub(crate) fn execute(context: &Context<'_>, form: &[(String, String)]) -> Result<Reply, ApiError> {
+    let form = Form::new(form);
+    let (account, region) = (&context.caller.account, context.region);
+    let stack = form.get("StackName").unwrap_or("*");
+    let resource = if stack.starts_with("arn:") {
+        stack.to_owned()
+    } else {
+        format!("arn:{}:cloudformation:{region}:{account}:stack/{stack}/*", partition(region))
+    };
+    context.authorize(&format!("cloudformation:{}", context.operation), &resource)?;
+    let service = &context.shared.cloudformation;
+    let services = service.services(context.shared);
+    let call = Call {
+        action: context.operation,
+        form,
+        account,
+        region,
+        principal: &context.caller.arn,
+        now: context.now,
+        world: &services,
+    };
+    let body = answer(&mut service.state(), &call, context.request_id)?;
+    Ok(Reply::with_body(200, "text/xml", body))
+}
+
+/// Writes an error as the service does.
+pub(crate) fn error_reply(error: &ApiError, request_id: &str) -> Reply {
+    crate::error::query_reply(NAMESPACE, error, request_id)
+}

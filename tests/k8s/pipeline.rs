@@ -1,0 +1,101 @@
+//! Settings from deployed stacks.
+
+use std::collections::BTreeMap;
+
+use fake_aws::FakeAws;
+
+use super::{resource, resources};
+use crate::support::Mtlog;
+
+const IMAGE: &str = "111111111111.dkr.ecr.us-east-2.amazonaws.com/collector@sha256:\
+                     00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A pipeline in production with one cluster, and its stand-in for AWS.
+fn deployed(regional: &[&str]) -> (FakeAws, Mtlog) {
+    let fake = FakeAws::start_blocking();
+    let mut mtlog = Mtlog::with(&fake);
+    mtlog.set("ENVIRONMENT", "production");
+    mtlog.set("TEMPLATE_BUCKET", "templates-of-the-test");
+    mtlog.set("PATH", &std::env::var("PATH").unwrap());
+    let _deployed = mtlog.run(&["deploy", "global", "--yes"]).exits(0);
+    let _deployed = mtlog.run(&[&["deploy", "regional", "--yes"], regional].concat()).exits(0);
+    let cluster = ["--cluster-name", "prod-eu", "--oidc-provider", "oidc.example.com/2abc", "--yes"];
+    let targets: &[&str] = if regional.is_empty() { &["deploy", "cluster/vector"] } else { &["deploy", "cluster"] };
+    let _deployed = mtlog.run(&[targets, &cluster].concat()).exits(0);
+    (fake, mtlog)
+}
+
+fn lines(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| !name.starts_with('#'));
+    lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The outputs of a stack, as the command prints them.
+fn outputs(mtlog: &Mtlog, arguments: &[&str]) -> BTreeMap<String, String> {
+    let report = mtlog.run(&[&["outputs"], arguments, &["--format", "json"]].concat()).exits(0).json();
+    let outputs = report["stacks"][0]["outputs"].as_object().unwrap().clone();
+    outputs.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn every_setting_comes_from_the_stacks() {
+    let (_fake, mtlog) = deployed(&["--include-sqs"]);
+    let regional = outputs(&mtlog, &["regional"]);
+    let vector = outputs(&mtlog, &["cluster/vector", "--cluster-name", "prod-eu"]);
+    let processor = outputs(&mtlog, &["cluster/processor", "--cluster-name", "prod-eu"]);
+
+    let render = ["k8s", "render", "collector", "--cluster", "prod-eu", "--image", IMAGE];
+    let settings = lines(&mtlog.run(&[&render[..], &["--print-settings"]].concat()).exits(0).stdout);
+    let expected = [
+        ("AWS_REGION", "us-east-2"),
+        ("CLUSTER_ID", "prod-eu"),
+        ("COLLECTOR_IMAGE", IMAGE),
+        ("COLLECTOR_ROLE_ARN", &vector["ClusterVectorRoleArn"]),
+        ("OIDC_AUDIENCE", "openshift"),
+        ("S3_BUCKET_NAME", &regional["CentralLoggingBucketName"]),
+        ("S3_KEY_PREFIX", ""),
+        ("S3_WRITER_ROLE_ARN", &vector["ClusterS3WriterRoleArn"]),
+    ];
+    assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+
+    let built = resources(&mtlog.run(&render).exits(0).stdout);
+    let annotations = resource(&built, "ServiceAccount")["metadata"]["annotations"].clone();
+    assert_eq!(annotations["eks.amazonaws.com/role-arn"], vector["ClusterVectorRoleArn"]);
+    // The environment chooses the overlay.
+    assert_eq!(resource(&built, "SecurityContextConstraints")["metadata"]["name"], "vector-logs-scc");
+
+    let render = ["k8s", "render", "processor", "--cluster", "prod-eu", "--image", IMAGE, "--print-settings"];
+    let settings = lines(&mtlog.run(&render).exits(0).stdout);
+    let expected = [
+        ("AWS_REGION", "us-east-2"),
+        ("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN", &regional["CentralLogDistributionRoleArn"]),
+        ("DEAD_LETTER_QUEUE_URL", &regional["LogDeliveryDLQUrl"]),
+        ("OIDC_AUDIENCE", "openshift"),
+        ("PROCESSOR_IMAGE", IMAGE),
+        ("PROCESSOR_ROLE_ARN", &processor["ClusterProcessorRoleArn"]),
+        ("SOURCE_BUCKET", &regional["CentralLoggingBucketName"]),
+        ("SQS_QUEUE_URL", &regional["LogDeliveryQueueUrl"]),
+        ("S3_KEY_PREFIX", ""),
+        ("TENANT_CONFIG_TABLE", &regional["TenantConfigTableName"]),
+    ];
+    assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+}
+
+#[test]
+fn what_the_stacks_do_not_tell_is_named_with_what_would_mend_it() {
+    let (_fake, mtlog) = deployed(&[]);
+    let _missing = mtlog
+        .run(&["k8s", "render", "collector", "--cluster", "prod-eu"])
+        .exits(6)
+        .says(&["`COLLECTOR_IMAGE`", "--image REPOSITORY@sha256:DIGEST"]);
+    let _missing = mtlog.run(&["k8s", "render", "collector", "--image", IMAGE]).exits(64).says(&["--cluster"]);
+    let _missing = mtlog
+        .run(&["k8s", "render", "collector", "--cluster", "prod-us", "--image", IMAGE])
+        .exits(6)
+        .says(&["there is no stack `multi-tenant-logging-cluster-prod-us-vector`"]);
+    let tag = IMAGE.split('@').next().unwrap().to_owned() + ":v1";
+    let _moving = mtlog
+        .run(&["k8s", "render", "collector", "--cluster", "prod-eu", "--image", &tag])
+        .exits(6)
+        .says(&["does not name an image by digest"]);
+}
