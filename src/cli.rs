@@ -40,10 +40,25 @@ const EXIT_CODES: &str = "Exit status: 0 done, or nothing to do · 1 unexpected 
 #[derive(Debug, Clone, Args)]
 pub struct DisplayArgs {
     /// Form of the data on standard output
-    #[arg(long, short = 'o', global = true, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Display")]
+    #[arg(
+        long,
+        short = 'o',
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Display"
+    )]
     pub output: OutputFormat,
     /// When to use colours [env: `NO_COLOR`]
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Display")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Display"
+    )]
     pub color: ColorChoice,
     /// Say only what is wrong
     #[arg(long, short = 'q', global = true, help_heading = "Display", conflicts_with = "verbose")]
@@ -132,6 +147,8 @@ pub enum Command {
     Explain(commands::explain::ExplainArgs),
     /// Show settings and where they come from
     Config(commands::config::ConfigArgs),
+    /// Print the environment that another program needs
+    Env(commands::env::EnvArgs),
     /// Write realistic pod logs to standard output, a directory or the bucket
     Generate(Box<commands::generate::GenerateArgs>),
     /// Build and push the engine's image

@@ -65,7 +65,11 @@ impl CliError {
     }
 
     /// Makes a failure of `what`, which happened because of `cause`.
-    pub fn because(status: ExitStatus, what: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn because(
+        status: ExitStatus,
+        what: impl Into<String>,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
         Self::new(status, Context { what: what.into(), source: cause.into() })
     }
 

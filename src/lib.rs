@@ -5,8 +5,8 @@ pub mod commands;
 pub mod config;
 pub mod deploy;
 pub mod generate;
-pub mod k8s;
 pub mod image;
+pub mod k8s;
 pub mod onboard;
 pub mod template;
 

@@ -59,11 +59,15 @@ fn text(path: &Path) -> String {
 }
 
 fn records(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 /// Counts messages per tenant and application as a manifest should, without the code under test.
-fn counted<'a>(records: impl IntoIterator<Item = &'a Value>) -> BTreeMap<(String, String), (u64, u64, String)> {
+fn counted<'a>(
+    records: impl IntoIterator<Item = &'a Value>,
+) -> BTreeMap<(String, String), (u64, u64, String)> {
     let mut sums: BTreeMap<(String, String), (u64, u64, u128)> = BTreeMap::new();
     for record in records {
         let name = |field: &str| record[field].as_str().unwrap().to_owned();
@@ -73,7 +77,9 @@ fn counted<'a>(records: impl IntoIterator<Item = &'a Value>) -> BTreeMap<(String
         let sum = sums.entry((name("namespace"), name("application"))).or_default();
         *sum = (sum.0 + 1, sum.1 + message.len() as u64, sum.2.wrapping_add(head));
     }
-    sums.into_iter().map(|(key, (count, bytes, hash))| (key, (count, bytes, format!("{hash:032x}")))).collect()
+    sums.into_iter()
+        .map(|(key, (count, bytes, hash))| (key, (count, bytes, format!("{hash:032x}"))))
+        .collect()
 }
 
 fn manifest(path: &Path) -> BTreeMap<(String, String), (u64, u64, String)> {
@@ -82,7 +88,10 @@ fn manifest(path: &Path) -> BTreeMap<(String, String), (u64, u64, String)> {
         .map(|row| {
             let text = |field: &str| row[field].as_str().unwrap().to_owned();
             let number = |field: &str| row[field].as_u64().unwrap();
-            ((text("tenant"), text("application")), (number("records"), number("bytes"), text("content_hash")))
+            (
+                (text("tenant"), text("application")),
+                (number("records"), number("bytes"), text("content_hash")),
+            )
         })
         .collect()
 }
@@ -90,7 +99,16 @@ fn manifest(path: &Path) -> BTreeMap<(String, String), (u64, u64, String)> {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let run = |seed: &str, format: &str| {
-        generated(&[&["--count", "500", "--tenant", "a", "--tenant", "b", "--seed", seed, "--format", format], START].concat())
+        generated(
+            &[
+                &[
+                    "--count", "500", "--tenant", "a", "--tenant", "b", "--seed", seed, "--format",
+                    format,
+                ],
+                START,
+            ]
+            .concat(),
+        )
     };
     for format in ["raw", "collector"] {
         assert_eq!(run("7", format), run("7", format));
@@ -102,25 +120,45 @@ fn the_same_seed_gives_the_same_bytes() {
 fn raw_lines_are_the_messages_of_the_records() {
     let common = [&["--count", "300"], START].concat();
     let raw = String::from_utf8(generated(&common)).unwrap();
-    let collector = String::from_utf8(generated(&[&common[..], &["--format", "collector"]].concat())).unwrap();
-    let messages: Vec<String> =
-        records(&collector).iter().map(|record| record["message"].as_str().unwrap().to_owned() + "\n").collect();
+    let collector =
+        String::from_utf8(generated(&[&common[..], &["--format", "collector"]].concat())).unwrap();
+    let messages: Vec<String> = records(&collector)
+        .iter()
+        .map(|record| record["message"].as_str().unwrap().to_owned() + "\n")
+        .collect();
     assert_eq!(messages.len(), 300);
     assert_eq!(messages.concat(), raw);
 }
 
 #[test]
 fn a_record_has_the_collectors_shape() {
-    let collector = String::from_utf8(generated(&[&["--count", "200", "--format", "collector"], START].concat())).unwrap();
+    let collector = String::from_utf8(generated(
+        &[&["--count", "200", "--format", "collector"], START].concat(),
+    ))
+    .unwrap();
     let mut before = String::new();
     for line in collector.lines() {
         let record: Value = serde_json::from_str(line).unwrap();
-        assert!(line.starts_with(r#"{"application":"test-app","cluster_id":"test-cluster","file":"/var/log/pods/"#), "{line}");
+        assert!(
+            line.starts_with(
+                r#"{"application":"test-app","cluster_id":"test-cluster","file":"/var/log/pods/"#
+            ),
+            "{line}"
+        );
         assert!(keys_are_sorted(line), "{line}");
         let fields: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
         let expected = [
-            "application", "cluster_id", "file", "ingest_timestamp", "kubernetes", "message", "namespace", "pod_name",
-            "source_type", "stream", "timestamp",
+            "application",
+            "cluster_id",
+            "file",
+            "ingest_timestamp",
+            "kubernetes",
+            "message",
+            "namespace",
+            "pod_name",
+            "source_type",
+            "stream",
+            "timestamp",
         ];
         assert_eq!(fields, expected);
         assert_eq!(record["kubernetes"].as_object().unwrap().len(), 15);
@@ -129,7 +167,8 @@ fn a_record_has_the_collectors_shape() {
         assert_eq!(record["source_type"], "kubernetes_logs");
         assert!(["stdout", "stderr"].contains(&record["stream"].as_str().unwrap()));
         let time: jiff::Timestamp = record["timestamp"].as_str().unwrap().parse().unwrap();
-        let ingested: jiff::Timestamp = record["ingest_timestamp"].as_str().unwrap().parse().unwrap();
+        let ingested: jiff::Timestamp =
+            record["ingest_timestamp"].as_str().unwrap().parse().unwrap();
         assert!(time < ingested);
         let time = time.as_nanosecond().to_string();
         assert!(before <= time);
@@ -139,12 +178,38 @@ fn a_record_has_the_collectors_shape() {
 
 /// Reads the keys of the outermost object and of `kubernetes` in the order in which they stand.
 fn keys_are_sorted(line: &str) -> bool {
-    let top = line.match_indices(r#"":"#).map(|(end, _)| line[..end].rsplit('"').next().unwrap().to_owned());
-    let known = ["application", "cluster_id", "file", "ingest_timestamp", "kubernetes", "message", "namespace"];
+    let top = line
+        .match_indices(r#"":"#)
+        .map(|(end, _)| line[..end].rsplit('"').next().unwrap().to_owned());
+    let known = [
+        "application",
+        "cluster_id",
+        "file",
+        "ingest_timestamp",
+        "kubernetes",
+        "message",
+        "namespace",
+    ];
     let seen: Vec<String> = top.filter(|key| known.contains(&key.as_str())).take(5).collect();
-    let kubernetes = ["container_id", "container_image", "container_image_id", "container_name", "namespace_labels", "node_labels",
-        "pod_annotations", "pod_ip", "pod_ips", "pod_labels", "pod_name", "pod_namespace", "pod_node_name", "pod_owner", "pod_uid"];
-    let places: Vec<usize> = kubernetes.iter().map(|key| line.find(&format!("\"{key}\":")).unwrap()).collect();
+    let kubernetes = [
+        "container_id",
+        "container_image",
+        "container_image_id",
+        "container_name",
+        "namespace_labels",
+        "node_labels",
+        "pod_annotations",
+        "pod_ip",
+        "pod_ips",
+        "pod_labels",
+        "pod_name",
+        "pod_namespace",
+        "pod_node_name",
+        "pod_owner",
+        "pod_uid",
+    ];
+    let places: Vec<usize> =
+        kubernetes.iter().map(|key| line.find(&format!("\"{key}\":")).unwrap()).collect();
     seen.is_sorted() && places.is_sorted()
 }
 
@@ -157,9 +222,30 @@ fn objects_follow_the_key_layout_and_agree_with_the_manifest() {
         generated(
             &[
                 &[
-                    "--count", "1003", "--records-per-object", "40", "--framing", framing, "--tenant", "acme", "--tenant",
-                    "globex", "--cluster", "prod-eu", "--cluster", "prod-us", "--application", "web", "--application", "api",
-                    "--pods", "2", "--directory", root.to_str().unwrap(), "--manifest", file.to_str().unwrap(),
+                    "--count",
+                    "1003",
+                    "--records-per-object",
+                    "40",
+                    "--framing",
+                    framing,
+                    "--tenant",
+                    "acme",
+                    "--tenant",
+                    "globex",
+                    "--cluster",
+                    "prod-eu",
+                    "--cluster",
+                    "prod-us",
+                    "--application",
+                    "web",
+                    "--application",
+                    "api",
+                    "--pods",
+                    "2",
+                    "--directory",
+                    root.to_str().unwrap(),
+                    "--manifest",
+                    file.to_str().unwrap(),
                 ],
                 extra,
             ]
@@ -169,8 +255,13 @@ fn objects_follow_the_key_layout_and_agree_with_the_manifest() {
         let mut all = Vec::new();
         let mut pods = BTreeMap::<String, u64>::new();
         for (key, path) in objects(&root) {
-            let object = LogObject::parse(&key, &prefix).unwrap_or_else(|error| panic!("{key}: {error}"));
-            assert!(object.file.ends_with(".json.gz") && object.file.len() == "20261123-094133-".len() + 36 + 8, "{key}");
+            let object =
+                LogObject::parse(&key, &prefix).unwrap_or_else(|error| panic!("{key}: {error}"));
+            assert!(
+                object.file.ends_with(".json.gz")
+                    && object.file.len() == "20261123-094133-".len() + 36 + 8,
+                "{key}"
+            );
             let text = text(&path);
             let found = if framing == "array" {
                 assert_eq!(text.lines().count(), 1);
@@ -186,7 +277,8 @@ fn objects_follow_the_key_layout_and_agree_with_the_manifest() {
                 assert_eq!(record["application"], object.application);
                 assert_eq!(record["pod_name"], object.pod);
             }
-            *pods.entry(format!("{}/{}", object.cluster, object.pod)).or_default() += found.len() as u64;
+            *pods.entry(format!("{}/{}", object.cluster, object.pod)).or_default() +=
+                found.len() as u64;
             all.extend(found);
         }
         assert_eq!(all.len(), 1003);
@@ -200,7 +292,12 @@ fn objects_follow_the_key_layout_and_agree_with_the_manifest() {
 fn bucket_command(fake: &FakeAws) -> Command {
     let mut command = mtlog();
     command.envs(fake.environment("us-east-2", &fake.root_credentials("111111111111")));
-    command.env("AWS_S3_USE_PATH_STYLE", "true").args(["--bucket", "central", "--key-prefix", "logs"]);
+    command.env("AWS_S3_USE_PATH_STYLE", "true").args([
+        "--bucket",
+        "central",
+        "--key-prefix",
+        "logs",
+    ]);
     command.args(["--tenant", "acme", "--application", "web", "--application", "api"]);
     command
 }
@@ -212,14 +309,22 @@ fn objects_in_the_bucket_are_those_that_a_collector_would_write() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("manifest.jsonl");
     let output = bucket_command(&fake)
-        .args(["--count", "1000", "--records-per-object", "70", "--manifest", file.to_str().unwrap()])
+        .args([
+            "--count",
+            "1000",
+            "--records-per-object",
+            "70",
+            "--manifest",
+            file.to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let prefix: KeyPrefix = "logs".parse().unwrap();
     let mut all = Vec::new();
     for key in fake.object_keys("central") {
-        let object = LogObject::parse(&key, &prefix).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let object =
+            LogObject::parse(&key, &prefix).unwrap_or_else(|error| panic!("{key}: {error}"));
         assert_eq!((object.tenant.as_str(), object.cluster.as_str()), ("acme", "test-cluster"));
         let stored = fake.object("central", &key).unwrap();
         assert_eq!(stored.headers.get("content-encoding").map(String::as_str), Some("gzip"));
@@ -253,7 +358,14 @@ fn a_bucket_that_cannot_be_written_is_named_with_the_reason() {
 fn the_manifest_of_lines_counts_what_was_printed() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("manifest.jsonl");
-    let output = generated(&["--count", "250", "--format", "collector", "--manifest", file.to_str().unwrap()]);
+    let output = generated(&[
+        "--count",
+        "250",
+        "--format",
+        "collector",
+        "--manifest",
+        file.to_str().unwrap(),
+    ]);
     assert_eq!(counted(&records(&String::from_utf8(output).unwrap())), manifest(&file));
 }
 
@@ -271,12 +383,20 @@ fn records_end_now_unless_a_start_is_given() {
 
 #[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
-    let mut child = mtlog().args(["--count", "0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = mtlog()
+        .args(["--count", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     lines.read_line(&mut String::new()).unwrap();
     drop(lines);
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+        (Some(0), "")
+    );
 }
 
 #[cfg(unix)]
@@ -286,14 +406,24 @@ fn an_interrupt_ends_it_quietly_with_whole_objects() {
     let root = directory.path().join("objects");
     let file = directory.path().join("manifest.jsonl");
     let mut child = mtlog()
-        .args(["--count", "0", "--rate", "2000", "--records-per-object", "50", "--stats-interval", "200"])
+        .args([
+            "--count",
+            "0",
+            "--rate",
+            "2000",
+            "--records-per-object",
+            "50",
+            "--stats-interval",
+            "200",
+        ])
         .args(["--directory", root.to_str().unwrap(), "--manifest", file.to_str().unwrap()])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     said.read_line(&mut String::new()).unwrap();
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupted =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
     let mut rest = String::new();
     said.read_to_string(&mut rest).unwrap();
@@ -306,7 +436,18 @@ fn an_interrupt_ends_it_quietly_with_whole_objects() {
 
 #[test]
 fn bursts_end_after_their_number() {
-    let burst = ["--min-batch-size", "3", "--max-batch-size", "3", "--min-sleep", "0", "--max-sleep", "0", "--total-batches", "4"];
+    let burst = [
+        "--min-batch-size",
+        "3",
+        "--max-batch-size",
+        "3",
+        "--min-sleep",
+        "0",
+        "--max-sleep",
+        "0",
+        "--total-batches",
+        "4",
+    ];
     let arguments = [&burst[..], &["--timestamp-format", "plain"]].concat();
     assert_eq!(String::from_utf8(generated(&arguments)).unwrap().lines().count(), 12);
 }
@@ -328,7 +469,8 @@ fn an_object_of_any_size_needs_little_memory() {
             peak_kib = line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap();
         }
     }
-    let sizes: Vec<u64> = objects(directory.path()).values().map(|path| text(path).len() as u64).collect();
+    let sizes: Vec<u64> =
+        objects(directory.path()).values().map(|path| text(path).len() as u64).collect();
     assert_eq!(sizes.len(), 1);
     assert!(sizes[0] > 180_000_000, "{sizes:?}");
     // Outside Linux there is no such file, and nothing is measured.

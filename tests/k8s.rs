@@ -58,7 +58,9 @@ fn render(component: &str, overlay: &str, parts: &[&str]) -> String {
 fn resources(manifests: &str) -> Vec<Value> {
     manifests
         .split("\n---\n")
-        .map(|document| serde_yaml::from_str(document).unwrap_or_else(|error| panic!("{error}: {document}")))
+        .map(|document| {
+            serde_yaml::from_str(document).unwrap_or_else(|error| panic!("{error}: {document}"))
+        })
         .collect()
 }
 

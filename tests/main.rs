@@ -1,5 +1,16 @@
 //! Tests of the mtlog command.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_stack_arrays,
+    clippy::string_slice,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "a test may panic: that is how it fails"
+)]
+
+mod deploy;
 mod generate;
 mod k8s;
 mod support;

@@ -58,7 +58,10 @@ fn a_dotenv_file_is_read_and_never_run() {
     assert!(shown.stdout.contains("$(touch ran)"), "{}", shown.stdout);
     mtlog.write(".env", "nonsense\n");
     mtlog.run(&["config", "show"]).exits(64).says(&[".env", "line 1 has no `=`"]);
-    mtlog.run(&["config", "show", "--env-file", "absent"]).exits(64).says(&["failed to read `absent`"]);
+    mtlog
+        .run(&["config", "show", "--env-file", "absent"])
+        .exits(64)
+        .says(&["failed to read `absent`"]);
 }
 
 #[test]
@@ -72,11 +75,21 @@ fn settings_are_shown_with_their_sources_and_without_secrets() {
     let settings = shown.json();
     let row = |name: &str| {
         let rows = settings["settings"].as_array().expect("rows");
-        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name}"));
-        (row["value"].as_str().map(str::to_owned), row["source"].as_str().unwrap_or_default().to_owned())
+        let row =
+            rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        (
+            row["value"].as_str().map(str::to_owned),
+            row["source"].as_str().unwrap_or_default().to_owned(),
+        )
     };
-    assert_eq!(row("AWS_REGION"), (Some("eu-west-1".to_owned()), "environment variable AWS_REGION".to_owned()));
-    assert_eq!(row("PROJECT_NAME"), (Some("demo".to_owned()), "PROJECT_NAME in .env, line 2".to_owned()));
+    assert_eq!(
+        row("AWS_REGION"),
+        (Some("eu-west-1".to_owned()), "environment variable AWS_REGION".to_owned())
+    );
+    assert_eq!(
+        row("PROJECT_NAME"),
+        (Some("demo".to_owned()), "PROJECT_NAME in .env, line 2".to_owned())
+    );
     assert_eq!(row("AWS_SECRET_ACCESS_KEY").0.as_deref(), Some("***"));
     assert_eq!(row("ENVIRONMENT"), (Some("development".to_owned()), "default".to_owned()));
     assert_eq!(row("AWS_PROFILE"), (None, "not set".to_owned()));
@@ -115,7 +128,10 @@ fn missing_credentials_end_with_3_and_a_way_out() {
     let mut mtlog = Mtlog::with(&fake);
     mtlog.set("AWS_ACCESS_KEY_ID", "");
     mtlog.set("AWS_SECRET_ACCESS_KEY", "");
-    mtlog.run(&["deploy", "global", "-y"]).exits(3).says(&["no usable AWS credentials", "aws sso login"]);
+    mtlog
+        .run(&["deploy", "global", "-y"])
+        .exits(3)
+        .says(&["no usable AWS credentials", "aws sso login"]);
 }
 
 #[test]
@@ -123,7 +139,9 @@ fn a_demanded_profile_beats_the_keys_in_the_environment() {
     let fake = FakeAws::start_blocking();
     let mut mtlog = Mtlog::with(&fake);
     let keys = fake.root_credentials("222222222222").environment();
-    let key = |wanted: &str| keys.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone()).unwrap();
+    let key = |wanted: &str| {
+        keys.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone()).unwrap()
+    };
     mtlog.write(
         "credentials",
         &format!(
@@ -135,13 +153,18 @@ fn a_demanded_profile_beats_the_keys_in_the_environment() {
     mtlog.set("AWS_SHARED_CREDENTIALS_FILE", "credentials");
     let guard = ["plan", "global", "--account", "999999999999"];
     mtlog.run(&guard).exits(6).says(&["this is account 111111111111"]);
-    mtlog.run(&[&guard[..], &["--profile", "other"]].concat()).exits(6).says(&["this is account 222222222222"]);
+    mtlog
+        .run(&[&guard[..], &["--profile", "other"]].concat())
+        .exits(6)
+        .says(&["this is account 222222222222"]);
 }
 
 #[test]
 fn help_and_version_are_data() {
     let mtlog = Mtlog::offline();
-    for arguments in [&["--version"][..], &["--help"], &["deploy", "--help"], &["process", "--help"]] {
+    for arguments in
+        [&["--version"][..], &["--help"], &["deploy", "--help"], &["process", "--help"]]
+    {
         let ran = mtlog.run(arguments).exits(0);
         assert!(ran.stdout.contains("mtlog"), "{}", ran.stdout);
         assert_eq!(ran.stderr, "");

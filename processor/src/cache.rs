@@ -149,7 +149,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         if slots.len() >= CAPACITY {
             slots.retain(|_, slot| {
                 let in_use = Arc::strong_count(slot) > 1;
-                in_use || slot.state().current.as_ref().is_some_and(|current| current.expires_ms > now_ms)
+                in_use
+                    || slot
+                        .state()
+                        .current
+                        .as_ref()
+                        .is_some_and(|current| current.expires_ms > now_ms)
             });
             if slots.len() >= CAPACITY {
                 slots.clear();
@@ -161,12 +166,20 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
 fn fresh<V: Clone>(slot: &Slot<V>, now_ms: i64) -> Option<V> {
     let state = slot.state();
-    state.current.as_ref().filter(|current| now_ms < current.renew_ms).map(|current| current.value.clone())
+    state
+        .current
+        .as_ref()
+        .filter(|current| now_ms < current.renew_ms)
+        .map(|current| current.value.clone())
 }
 
 fn usable<V: Clone>(slot: &Slot<V>, now_ms: i64) -> Option<V> {
     let state = slot.state();
-    state.current.as_ref().filter(|current| now_ms < current.expires_ms).map(|current| current.value.clone())
+    state
+        .current
+        .as_ref()
+        .filter(|current| now_ms < current.expires_ms)
+        .map(|current| current.value.clone())
 }
 
 fn keep<V: Clone>(slot: &Slot<V>, loaded: Fresh<V>) -> V {
@@ -186,7 +199,10 @@ fn remember_failure<V>(slot: &Slot<V>, fault: &Fault, now_ms: i64) {
     let mut state = slot.state();
     let refused = matches!(
         fault.class,
-        FaultClass::Denied | FaultClass::RoleDenied | FaultClass::RegionDisabled | FaultClass::Systemic(_)
+        FaultClass::Denied
+            | FaultClass::RoleDenied
+            | FaultClass::RegionDisabled
+            | FaultClass::Systemic(_)
     );
     let hold_ms = if refused {
         state.refusals += 1;
@@ -254,7 +270,11 @@ mod tests {
         let found = futures_util::future::join_all((0..3).map(|_| world.get(Ok(())))).await;
         assert_eq!(found, [Ok(2), Ok(1), Ok(1)]);
         world.at(165);
-        assert_eq!(world.get(Err(FaultClass::Unavailable)).await, Ok(2), "the old value still holds");
+        assert_eq!(
+            world.get(Err(FaultClass::Unavailable)).await,
+            Ok(2),
+            "the old value still holds"
+        );
         world.at(180);
         assert_eq!(world.get(Err(FaultClass::Unavailable)).await, Err(FaultClass::Unavailable));
     }

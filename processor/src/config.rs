@@ -39,29 +39,68 @@ const fn secret(name: &'static str, meaning: &'static str) -> Variable {
 /// Everything that the engine reads.
 pub const VARIABLES: &[Variable] = &[
     variable("EXECUTION_MODE", "lambda, sqs, manual or scan", "lambda"),
-    variable("TENANT_CONFIG_TABLE", "DynamoDB table with the tenants' deliveries", "tenant-configurations"),
-    variable("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN", "role in the central account that customers trust", ""),
+    variable(
+        "TENANT_CONFIG_TABLE",
+        "DynamoDB table with the tenants' deliveries",
+        "tenant-configurations",
+    ),
+    variable(
+        "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN",
+        "role in the central account that customers trust",
+        "",
+    ),
     variable("SQS_QUEUE_URL", "queue to read in sqs mode", ""),
-    variable("DEAD_LETTER_QUEUE_URL", "queue for dead letters; by default the one in the queue's redrive policy", ""),
+    variable(
+        "DEAD_LETTER_QUEUE_URL",
+        "queue for dead letters; by default the one in the queue's redrive policy",
+        "",
+    ),
     variable("SOURCE_BUCKET", "the only bucket that objects are read from; scan mode lists it", ""),
     variable("S3_KEY_PREFIX", "literal text before every object key, such as logs/", ""),
     variable("MAX_BATCH_SIZE", "most events in one PutLogEvents call, 1 to 10000", "10000"),
-    variable("RETRY_ATTEMPTS", "how often a failed call is repeated before its message is given back, 0 to 20", "3"),
+    variable(
+        "RETRY_ATTEMPTS",
+        "how often a failed call is repeated before its message is given back, 0 to 20",
+        "3",
+    ),
     variable("MAX_CONCURRENCY", "most messages in work at a time, 1 to 256", "10"),
-    variable("MEMORY_BUDGET_MIB", "memory for objects in work, 32 or more; bounds MAX_CONCURRENCY", "256"),
-    variable("VISIBILITY_TIMEOUT", "seconds that a received message is hidden before it is extended, 15 to 43200", "120"),
+    variable(
+        "MEMORY_BUDGET_MIB",
+        "memory for objects in work, 32 or more; bounds MAX_CONCURRENCY",
+        "256",
+    ),
+    variable(
+        "VISIBILITY_TIMEOUT",
+        "seconds that a received message is hidden before it is extended, 15 to 43200",
+        "120",
+    ),
     variable("SHUTDOWN_GRACE", "seconds from SIGTERM to the end, 1 to 600", "25"),
-    variable("PARK_MAX_HOURS", "age at which a message that waits for somebody becomes a dead letter, 1 to 336", "12"),
-    variable("CHECKPOINT", "where progress within an object is kept: none, continuation or dynamodb", "none"),
+    variable(
+        "PARK_MAX_HOURS",
+        "age at which a message that waits for somebody becomes a dead letter, 1 to 336",
+        "12",
+    ),
+    variable(
+        "CHECKPOINT",
+        "where progress within an object is kept: none, continuation or dynamodb",
+        "none",
+    ),
     variable("CHECKPOINT_TABLE", "DynamoDB table for CHECKPOINT=dynamodb", ""),
-    variable("SCAN_INTERVAL", "seconds between two scans in scan mode with --watch, 1 to 86400", "10"),
+    variable(
+        "SCAN_INTERVAL",
+        "seconds between two scans in scan mode with --watch, 1 to 86400",
+        "10",
+    ),
     variable("METRICS_ADDRESS", "address that serves /metrics, /livez and /readyz in sqs mode", ""),
     variable("LOG_LEVEL", "error, warn, info, debug or trace", "info"),
     variable("AWS_REGION", "region of the engine's own services", ""),
     variable("AWS_ENDPOINT_URL", "endpoint for all AWS services, for a stand-in", ""),
     variable("AWS_S3_USE_PATH_STYLE", "true if buckets stand in the path of URLs", "false"),
     variable("AWS_PROFILE", "profile with the credentials", ""),
-    secret("AWS_ACCESS_KEY_ID", "access key id; with AWS_SECRET_ACCESS_KEY in place of other credentials"),
+    secret(
+        "AWS_ACCESS_KEY_ID",
+        "access key id; with AWS_SECRET_ACCESS_KEY in place of other credentials",
+    ),
     secret("AWS_SECRET_ACCESS_KEY", "secret access key"),
     secret("AWS_SESSION_TOKEN", "session token of temporary keys"),
 ];
@@ -105,7 +144,9 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let found = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
-        found.ok_or_else(|| InvalidId::new(text, "an execution mode", "it is lambda, sqs, manual or scan"))
+        found.ok_or_else(|| {
+            InvalidId::new(text, "an execution mode", "it is lambda, sqs, manual or scan")
+        })
     }
 }
 
@@ -128,7 +169,11 @@ impl FromStr for CheckpointKind {
             "none" => Ok(Self::None),
             "continuation" => Ok(Self::Continuation),
             "dynamodb" => Ok(Self::DynamoDb),
-            _ => Err(InvalidId::new(text, "a kind of checkpoint", "it is none, continuation or dynamodb")),
+            _ => Err(InvalidId::new(
+                text,
+                "a kind of checkpoint",
+                "it is none, continuation or dynamodb",
+            )),
         }
     }
 }
@@ -252,16 +297,24 @@ impl Config {
         }
         let config = Self {
             mode: reader.parsed("EXECUTION_MODE").unwrap_or(Mode::Lambda),
-            table: reader.text("TENANT_CONFIG_TABLE").unwrap_or_else(|| "tenant-configurations".to_owned()),
+            table: reader
+                .text("TENANT_CONFIG_TABLE")
+                .unwrap_or_else(|| "tenant-configurations".to_owned()),
             central_role: reader.parsed("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN"),
             queue_url: reader.url("SQS_QUEUE_URL"),
             dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             source_bucket: reader.parsed("SOURCE_BUCKET"),
             key_prefix: reader.parsed("S3_KEY_PREFIX").unwrap_or_default(),
-            max_batch_size: reader.number("MAX_BATCH_SIZE", 1..=MAX_BATCH_EVENTS as u64, MAX_BATCH_EVENTS as u64),
+            max_batch_size: reader.number(
+                "MAX_BATCH_SIZE",
+                1..=MAX_BATCH_EVENTS as u64,
+                MAX_BATCH_EVENTS as u64,
+            ),
             retry_attempts: reader.number("RETRY_ATTEMPTS", 0..=20, 3),
             max_concurrency: reader.number("MAX_CONCURRENCY", 1..=256, 10),
-            memory_budget: reader.number::<usize>("MEMORY_BUDGET_MIB", 32..=1_048_576, 256).saturating_mul(1024 * 1024),
+            memory_budget: reader
+                .number::<usize>("MEMORY_BUDGET_MIB", 32..=1_048_576, 256)
+                .saturating_mul(1024 * 1024),
             visibility_timeout: reader.seconds("VISIBILITY_TIMEOUT", 15..=43_200, 120),
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE", 1..=600, 25),
             park_max: reader.seconds_in_hours("PARK_MAX_HOURS", 1..=336, 12),
@@ -302,15 +355,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
-    fn number<T: TryFrom<u64>>(
+    fn number<T: TryFrom<u64> + Default>(
         &mut self,
         name: &'static str,
         range: std::ops::RangeInclusive<u64>,
         default: u64,
-    ) -> T
-    where
-        T: Default,
-    {
+    ) -> T {
         let text = self.text(name);
         let number = match &text {
             None => default,
@@ -318,7 +368,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 Ok(number) if range.contains(&number) => number,
                 _ => {
                     let rule = VARIABLES.iter().find(|variable| variable.name == name);
-                    self.refuse(name, text, "a number in range", rule.map_or("", |variable| variable.meaning));
+                    self.refuse(
+                        name,
+                        text,
+                        "a number in range",
+                        rule.map_or("", |variable| variable.meaning),
+                    );
                     default
                 }
             },
@@ -326,11 +381,21 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         T::try_from(number).unwrap_or_default()
     }
 
-    fn seconds(&mut self, name: &'static str, range: std::ops::RangeInclusive<u64>, default: u64) -> Duration {
+    fn seconds(
+        &mut self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+        default: u64,
+    ) -> Duration {
         Duration::from_secs(self.number(name, range, default))
     }
 
-    fn seconds_in_hours(&mut self, name: &'static str, range: std::ops::RangeInclusive<u64>, default: u64) -> Duration {
+    fn seconds_in_hours(
+        &mut self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+        default: u64,
+    ) -> Duration {
         Duration::from_secs(self.number::<u64>(name, range, default) * 3600)
     }
 
@@ -424,20 +489,29 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::from_env(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        Config::from_env(|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
     fn nothing_set_gives_the_documented_defaults() {
         let config = read(&[]).unwrap();
-        let documented = |name: &str| VARIABLES.iter().find(|variable| variable.name == name).unwrap().default;
+        let documented =
+            |name: &str| VARIABLES.iter().find(|variable| variable.name == name).unwrap().default;
         assert_eq!(config.mode.as_str(), documented("EXECUTION_MODE"));
         assert_eq!(config.table, documented("TENANT_CONFIG_TABLE"));
         assert_eq!(config.max_batch_size.to_string(), documented("MAX_BATCH_SIZE"));
         assert_eq!(config.retry_attempts.to_string(), documented("RETRY_ATTEMPTS"));
         assert_eq!(config.max_concurrency.to_string(), documented("MAX_CONCURRENCY"));
-        assert_eq!((config.memory_budget / 1024 / 1024).to_string(), documented("MEMORY_BUDGET_MIB"));
-        assert_eq!(config.visibility_timeout.as_secs().to_string(), documented("VISIBILITY_TIMEOUT"));
+        assert_eq!(
+            (config.memory_budget / 1024 / 1024).to_string(),
+            documented("MEMORY_BUDGET_MIB")
+        );
+        assert_eq!(
+            config.visibility_timeout.as_secs().to_string(),
+            documented("VISIBILITY_TIMEOUT")
+        );
         assert_eq!(config.shutdown_grace.as_secs().to_string(), documented("SHUTDOWN_GRACE"));
         assert_eq!((config.park_max.as_secs() / 3600).to_string(), documented("PARK_MAX_HOURS"));
         assert_eq!(config.scan_interval.as_secs().to_string(), documented("SCAN_INTERVAL"));
@@ -481,14 +555,17 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let config = read(&[("AWS_ACCESS_KEY_ID", "AKIAX"), ("AWS_SECRET_ACCESS_KEY", "hunter2")]).unwrap();
+        let config =
+            read(&[("AWS_ACCESS_KEY_ID", "AKIAX"), ("AWS_SECRET_ACCESS_KEY", "hunter2")]).unwrap();
         let printed = format!("{config:?}");
         assert!(!printed.contains("AKIAX") && !printed.contains("hunter2"));
     }
 
     #[test]
     fn memory_bounds_concurrency() {
-        for (budget, most, expected) in [("256", "10", 10), ("32", "10", 1), ("96", "10", 4), ("4096", "200", 170)] {
+        for (budget, most, expected) in
+            [("256", "10", 10), ("32", "10", 1), ("96", "10", 4), ("4096", "200", 170)]
+        {
             let config = read(&[("MEMORY_BUDGET_MIB", budget), ("MAX_CONCURRENCY", most)]).unwrap();
             assert_eq!(config.concurrency().get(), expected, "{budget} {most}");
         }

@@ -87,7 +87,12 @@ impl Meter {
 
     /// Returns a count.
     pub fn get(&self, metric: Metric, label: &'static str) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(metric, label)).copied().unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(metric, label))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Returns everything in the text format that Prometheus reads.
@@ -97,13 +102,19 @@ impl Meter {
         let mut text = String::new();
         for metric in Metric::ALL {
             let name = metric.name();
-            text += &format!("# HELP mtlog_{name} {}\n# TYPE mtlog_{name} {}\n", metric.help(), metric.kind());
+            text += &format!(
+                "# HELP mtlog_{name} {}\n# TYPE mtlog_{name} {}\n",
+                metric.help(),
+                metric.kind()
+            );
             if metric.label().is_empty() {
                 let value = counts.get(&(*metric, "")).copied().unwrap_or_default();
                 text += &format!("mtlog_{name} {value}\n");
                 continue;
             }
-            for ((_, label), value) in counts.range((*metric, "")..).take_while(|((found, _), _)| found == metric) {
+            for ((_, label), value) in
+                counts.range((*metric, "")..).take_while(|((found, _), _)| found == metric)
+            {
                 text += &format!("mtlog_{name}{{{}=\"{label}\"}} {value}\n", metric.label());
             }
         }
@@ -138,7 +149,8 @@ mod tests {
 
     #[test]
     fn names_are_distinct() {
-        let names: std::collections::BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), Metric::ALL.len());
     }
 }

@@ -161,17 +161,34 @@ pub struct DeadLetter {
 /// The queue that messages come from. At least once, in any order.
 pub trait Queue: Send + Sync {
     /// Waits at most `wait` for at most `max` (1 to 10) messages and hides them for `visibility`.
-    fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> BoxFuture<'_, Result<Vec<Message>, Fault>>;
+    fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Message>, Fault>>;
 
     /// Deletes at most ten messages. Returns for each, in order, whether it is gone.
-    fn delete<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<Vec<Result<(), Fault>>, Fault>>;
+    fn delete<'a>(
+        &'a self,
+        receipts: &'a [Receipt],
+    ) -> BoxFuture<'a, Result<Vec<Result<(), Fault>>, Fault>>;
 
     /// Hides a message for `visibility` from now on.
     /// [`FaultClass::Missing`] means that this receive does not hold the message any more.
-    fn set_visibility<'a>(&'a self, receipt: &'a Receipt, visibility: Duration) -> BoxFuture<'a, Result<(), Fault>>;
+    fn set_visibility<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        visibility: Duration,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// Sends a message to this queue, due after `delay` (at most 15 minutes); `group` marks whose it is.
-    fn send<'a>(&'a self, body: &'a str, delay: Duration, group: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
+    fn send<'a>(
+        &'a self,
+        body: &'a str,
+        delay: Duration,
+        group: &'a str,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// Sends a letter to the dead-letter queue. [`FaultClass::Missing`] when there is none.
     fn bury<'a>(&'a self, letter: &'a DeadLetter) -> BoxFuture<'a, Result<(), Fault>>;
@@ -264,7 +281,10 @@ pub struct UnusableItem {
 /// The table of tenants.
 pub trait TenantDirectory: Send + Sync {
     /// Returns all items of `tenant`, the unusable ones too; none when it is unknown.
-    fn items<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>>;
+    fn items<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+    ) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>>;
 }
 
 /// The way into a customer's account.
@@ -307,7 +327,11 @@ pub struct PutReport {
 pub trait LogSink: Send + Sync {
     /// Sends one batch in one call, without a retry.
     /// [`FaultClass::Missing`] when the group or the stream does not exist; [`FaultClass::Invalid`] when any event is refused.
-    fn put<'a>(&'a self, target: &'a LogTarget, batch: &'a Batch) -> BoxFuture<'a, Result<PutReport, Fault>>;
+    fn put<'a>(
+        &'a self,
+        target: &'a LogTarget,
+        batch: &'a Batch,
+    ) -> BoxFuture<'a, Result<PutReport, Fault>>;
 
     /// Creates the stream. [`FaultClass::Missing`] when the group does not exist, [`FaultClass::Exists`] when the stream does.
     fn create_stream<'a>(&'a self, target: &'a LogTarget) -> BoxFuture<'a, Result<(), Fault>>;
@@ -316,7 +340,11 @@ pub trait LogSink: Send + Sync {
     fn create_group<'a>(&'a self, target: &'a LogTarget) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// Sets the group's retention.
-    fn set_retention<'a>(&'a self, target: &'a LogTarget, days: u16) -> BoxFuture<'a, Result<(), Fault>>;
+    fn set_retention<'a>(
+        &'a self,
+        target: &'a LogTarget,
+        days: u16,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
 /// A copy into a customer's bucket.

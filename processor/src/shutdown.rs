@@ -14,7 +14,10 @@ pub(crate) struct Signals {
 impl Signals {
     /// Takes the signals over. From then on they do not end the process by themselves.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next signal and returns its name.

@@ -3,6 +3,16 @@
 //! Every test states what was put in, what went wrong, and checks the ledger, the
 //! queues and the duplicates. Modules are named after the parts of the fault matrix.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_stack_arrays,
+    clippy::string_slice,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "a test may panic: that is how it fails"
+)]
+
 #[path = "engine/world.rs"]
 mod world;
 

@@ -29,17 +29,23 @@ impl RawChange {
     }
 }
 
-pub(super) fn state(status: Option<&sdk::ChangeSetStatus>, reason: Option<String>) -> ChangeSetState {
+pub(super) fn state(
+    status: Option<&sdk::ChangeSetStatus>,
+    reason: Option<String>,
+) -> ChangeSetState {
     use sdk::ChangeSetStatus as Status;
     match status {
         Some(Status::CreateComplete) => ChangeSetState::Ready,
-        Some(Status::Failed | Status::DeleteComplete | Status::DeleteFailed | Status::DeleteInProgress) => {
-            match reason {
-                Some(reason) if is_empty_change_set(&reason) => ChangeSetState::Empty,
-                Some(reason) => ChangeSetState::Failed(reason),
-                None => ChangeSetState::Failed("CloudFormation gave no reason".to_owned()),
-            }
-        }
+        Some(
+            Status::Failed
+            | Status::DeleteComplete
+            | Status::DeleteFailed
+            | Status::DeleteInProgress,
+        ) => match reason {
+            Some(reason) if is_empty_change_set(&reason) => ChangeSetState::Empty,
+            Some(reason) => ChangeSetState::Failed(reason),
+            None => ChangeSetState::Failed("CloudFormation gave no reason".to_owned()),
+        },
         _ => ChangeSetState::Pending,
     }
 }
@@ -56,13 +62,21 @@ pub(super) fn read(change: sdk::Change) -> Option<RawChange> {
     let replacement = match (&resource.replacement, action) {
         (Some(sdk::Replacement::True), _) => Replacement::Yes,
         (Some(sdk::Replacement::Conditional), _) => Replacement::Maybe,
-        (Some(sdk::Replacement::False), _) | (_, Action::Add | Action::Remove | Action::Import) => Replacement::No,
+        (Some(sdk::Replacement::False), _) | (_, Action::Add | Action::Remove | Action::Import) => {
+            Replacement::No
+        }
         _ => Replacement::Unknown,
     };
     let fate = match resource.policy_action {
-        Some(sdk::PolicyAction::Delete | sdk::PolicyAction::ReplaceAndDelete) => Some(Fate::Deleted),
-        Some(sdk::PolicyAction::Retain | sdk::PolicyAction::ReplaceAndRetain) => Some(Fate::Retained),
-        Some(sdk::PolicyAction::Snapshot | sdk::PolicyAction::ReplaceAndSnapshot) => Some(Fate::Snapshotted),
+        Some(sdk::PolicyAction::Delete | sdk::PolicyAction::ReplaceAndDelete) => {
+            Some(Fate::Deleted)
+        }
+        Some(sdk::PolicyAction::Retain | sdk::PolicyAction::ReplaceAndRetain) => {
+            Some(Fate::Retained)
+        }
+        Some(sdk::PolicyAction::Snapshot | sdk::PolicyAction::ReplaceAndSnapshot) => {
+            Some(Fate::Snapshotted)
+        }
         _ => None,
     };
     let mut properties: Vec<PropertyChange> =
@@ -102,7 +116,8 @@ fn property(detail: sdk::ResourceChangeDetail) -> Option<PropertyChange> {
         _ => Certainty::Certain,
     };
     let target = detail.target?;
-    let attribute = target.attribute.as_ref().map_or("Properties", sdk::ResourceAttribute::as_str).to_owned();
+    let attribute =
+        target.attribute.as_ref().map_or("Properties", sdk::ResourceAttribute::as_str).to_owned();
     let path = match (target.path.filter(|path| !path.is_empty()), target.name) {
         (Some(path), _) => path.trim_start_matches('/').replace('/', "."),
         (None, Some(name)) => format!("{attribute}.{name}"),
@@ -115,7 +130,8 @@ fn property(detail: sdk::ResourceChangeDetail) -> Option<PropertyChange> {
 pub(super) fn merge(plain: Vec<RawChange>, valued: Vec<RawChange>) -> Vec<RawChange> {
     let mut merged = valued;
     for change in plain {
-        let Some(known) = merged.iter_mut().find(|known| known.logical_id == change.logical_id) else {
+        let Some(known) = merged.iter_mut().find(|known| known.logical_id == change.logical_id)
+        else {
             merged.push(change);
             continue;
         };
@@ -123,11 +139,10 @@ pub(super) fn merge(plain: Vec<RawChange>, valued: Vec<RawChange>) -> Vec<RawCha
         known.change.fate = known.change.fate.or(change.change.fate);
         known.change.replacement = known.change.replacement.max_known(change.change.replacement);
         for property in change.change.properties {
-            let covered = known
-                .change
-                .properties
-                .iter()
-                .any(|known| known.path == property.path || known.path.starts_with(&format!("{}.", property.path)));
+            let covered = known.change.properties.iter().any(|known| {
+                known.path == property.path
+                    || known.path.starts_with(&format!("{}.", property.path))
+            });
             if !covered {
                 known.change.properties.push(property);
             }
@@ -153,7 +168,11 @@ mod tests {
     fn raw(logical_id: &str, properties: &[&str]) -> RawChange {
         let details = properties.iter().map(|path| {
             sdk::ResourceChangeDetail::builder()
-                .target(sdk::ResourceTargetDefinition::builder().path(format!("/Properties/{path}")).build())
+                .target(
+                    sdk::ResourceTargetDefinition::builder()
+                        .path(format!("/Properties/{path}"))
+                        .build(),
+                )
                 .build()
         });
         let resource = sdk::ResourceChange::builder()
@@ -165,10 +184,15 @@ mod tests {
 
     #[test]
     fn neither_form_of_a_change_set_hides_a_change() {
-        let merged = merge(vec![raw("A", &["X"]), raw("B", &["Y"])], vec![raw("A", &["X.Inner"]), raw("C", &["Z"])]);
+        let merged = merge(
+            vec![raw("A", &["X"]), raw("B", &["Y"])],
+            vec![raw("A", &["X.Inner"]), raw("C", &["Z"])],
+        );
         let seen: Vec<(String, Vec<String>)> = merged
             .into_iter()
-            .map(|c| (c.logical_id.clone(), c.change.properties.into_iter().map(|p| p.path).collect()))
+            .map(|c| {
+                (c.logical_id.clone(), c.change.properties.into_iter().map(|p| p.path).collect())
+            })
             .collect();
         let expected = [("A", "Properties.X.Inner"), ("C", "Properties.Z"), ("B", "Properties.Y")]
             .map(|(name, path)| (name.to_owned(), vec![path.to_owned()]));

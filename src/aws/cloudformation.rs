@@ -2,11 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_config::SdkConfig;
-use aws_sdk_cloudformation::{
-    Client,
-    types::{self as sdk, Capability, ChangeSetType, EventFilter, OnStackFailure, TemplateStage},
-};
 use super::{
     change_set,
     fault::{Fault, FaultClass, is_missing_stack},
@@ -16,6 +11,11 @@ use crate::deploy::{
     change::ResourceChange,
     stack::{Presence, Stack, StackEvent, StackResource},
     status::ResourceStatus,
+};
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::{
+    Client,
+    types::{self as sdk, Capability, ChangeSetType, EventFilter, OnStackFailure, TemplateStage},
 };
 
 const SERVICE: &str = "cloudformation";
@@ -106,7 +106,11 @@ impl CloudFormation {
             Ok(answer) => answer,
             Err(error) => {
                 let fault = Fault::new(SERVICE, OPERATION, error);
-                return if is_missing_stack(fault.code(), fault.message()) { Ok(Presence::Absent) } else { Err(fault) };
+                return if is_missing_stack(fault.code(), fault.message()) {
+                    Ok(Presence::Absent)
+                } else {
+                    Err(fault)
+                };
             }
         };
         let stack = answer.stacks.unwrap_or_default().into_iter().next();
@@ -118,7 +122,8 @@ impl CloudFormation {
         let mut pages = self.0.describe_stacks().into_paginator().items().send();
         let mut stacks = Vec::new();
         while let Some(stack) = pages.next().await {
-            let stack = stack::read(stack.map_err(|error| Fault::new(SERVICE, "DescribeStacks", error))?);
+            let stack =
+                stack::read(stack.map_err(|error| Fault::new(SERVICE, "DescribeStacks", error))?);
             if stack.parent.is_none() && stack.name.starts_with(prefix) {
                 stacks.push(stack);
             }
@@ -128,15 +133,19 @@ impl CloudFormation {
 
     /// Returns the resources of a stack, without those of stacks nested in it.
     pub async fn resources(&self, stack: &str) -> Result<Vec<StackResource>, Fault> {
-        let mut pages = self.0.list_stack_resources().stack_name(stack).into_paginator().items().send();
+        let mut pages =
+            self.0.list_stack_resources().stack_name(stack).into_paginator().items().send();
         let mut resources = Vec::new();
         while let Some(resource) = pages.next().await {
-            let resource = resource.map_err(|error| Fault::new(SERVICE, "ListStackResources", error))?;
+            let resource =
+                resource.map_err(|error| Fault::new(SERVICE, "ListStackResources", error))?;
             resources.push(StackResource {
                 logical_id: resource.logical_resource_id.unwrap_or_default(),
                 physical_id: resource.physical_resource_id.unwrap_or_default(),
                 resource_type: resource.resource_type.unwrap_or_default(),
-                status: ResourceStatus::of(resource.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str)),
+                status: ResourceStatus::of(
+                    resource.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str),
+                ),
             });
         }
         Ok(resources)
@@ -159,9 +168,15 @@ impl CloudFormation {
     /// Returns the events of a stack that are newer than the event `after`, oldest first.
     ///
     /// Without `after`: every event that is kept (90 days), at most `limit`.
-    pub async fn events(&self, stack: &str, after: Option<&str>, limit: usize) -> Result<Vec<StackEvent>, Fault> {
+    pub async fn events(
+        &self,
+        stack: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StackEvent>, Fault> {
         const OPERATION: &str = "DescribeStackEvents";
-        let mut pages = self.0.describe_stack_events().stack_name(stack).into_paginator().items().send();
+        let mut pages =
+            self.0.describe_stack_events().stack_name(stack).into_paginator().items().send();
         let mut events = Vec::new();
         while let Some(event) = pages.next().await {
             let event = event.map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
@@ -178,7 +193,10 @@ impl CloudFormation {
     }
 
     /// Asks for a change set. The same request again returns the same change set.
-    pub async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, Fault> {
+    pub async fn create_change_set(
+        &self,
+        request: &ChangeSetRequest,
+    ) -> Result<ChangeSetIds, Fault> {
         const OPERATION: &str = "CreateChangeSet";
         let mut call = self
             .0
@@ -232,11 +250,21 @@ impl CloudFormation {
     /// Not every region knows this call and not everybody may make it: without an answer there are no lines.
     pub async fn failed_checks(&self, change_set: &str) -> Vec<String> {
         let filter = EventFilter::builder().failed_events(true).build();
-        let mut pages =
-            self.0.describe_events().change_set_name(change_set).filters(filter).into_paginator().send();
+        let mut pages = self
+            .0
+            .describe_events()
+            .change_set_name(change_set)
+            .filters(filter)
+            .into_paginator()
+            .send();
         let mut lines = Vec::new();
         while let Some(Ok(page)) = pages.next().await {
-            lines.extend(page.operation_events.unwrap_or_default().into_iter().filter_map(stack::failed_check));
+            lines.extend(
+                page.operation_events
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(stack::failed_check),
+            );
         }
         lines
     }
@@ -285,7 +313,9 @@ impl CloudFormation {
                 .send()
                 .await
                 .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
-            changes.extend(answer.changes.unwrap_or_default().into_iter().filter_map(change_set::read));
+            changes.extend(
+                answer.changes.unwrap_or_default().into_iter().filter_map(change_set::read),
+            );
             match answer.next_token {
                 Some(next) if !next.is_empty() => token = Some(next),
                 _ => return Ok(changes),

@@ -60,7 +60,8 @@ impl DynamoDb {
 
     /// Returns every item of the table.
     pub async fn all_items(&self, table: &str) -> Result<Vec<Attributes>, Fault> {
-        let mut pages = self.0.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+        let mut pages =
+            self.0.scan().table_name(table).consistent_read(true).into_paginator().items().send();
         let mut items = Vec::new();
         while let Some(item) = pages.next().await {
             items.push(read_item(item.map_err(|error| Fault::new(SERVICE, "Scan", error))?));
@@ -95,7 +96,9 @@ impl DynamoDb {
             .0
             .put_item()
             .table_name(table)
-            .set_item(Some(write_item(item).map_err(|what| Fault::unsendable(SERVICE, OPERATION, what))?))
+            .set_item(Some(
+                write_item(item).map_err(|what| Fault::unsendable(SERVICE, OPERATION, what))?,
+            ))
             .condition_expression("attribute_not_exists(#key)")
             .expression_attribute_names("#key", PARTITION_KEY)
             .send()
@@ -163,7 +166,9 @@ impl DynamoDb {
 fn conditional(sent: Result<(), Fault>) -> Result<Conditional, Fault> {
     match sent {
         Ok(()) => Ok(Conditional::Written),
-        Err(fault) if fault.code() == Some("ConditionalCheckFailedException") => Ok(Conditional::Refused),
+        Err(fault) if fault.code() == Some("ConditionalCheckFailedException") => {
+            Ok(Conditional::Refused)
+        }
         Err(fault) => Err(fault),
     }
 }
@@ -197,9 +202,13 @@ fn write(value: &Attribute) -> Result<AttributeValue, String> {
         Attribute::String(text) => AttributeValue::S(text.clone()),
         Attribute::Number(text) => AttributeValue::N(text.clone()),
         Attribute::Bool(value) => AttributeValue::Bool(*value),
-        Attribute::List(values) => AttributeValue::L(values.iter().map(write).collect::<Result<_, _>>()?),
+        Attribute::List(values) => {
+            AttributeValue::L(values.iter().map(write).collect::<Result<_, _>>()?)
+        }
         Attribute::StringSet(texts) => AttributeValue::Ss(texts.clone()),
-        Attribute::Other(name) => return Err(format!("an attribute of type {name} is only read, never written")),
+        Attribute::Other(name) => {
+            return Err(format!("an attribute of type {name} is only read, never written"));
+        }
     })
 }
 

@@ -42,7 +42,11 @@ pub struct Fault {
 
 impl Fault {
     /// Reads the error of a call of `operation`.
-    pub fn new<E>(service: &'static str, operation: &'static str, error: SdkError<E, Response>) -> Self
+    pub fn new<E>(
+        service: &'static str,
+        operation: &'static str,
+        error: SdkError<E, Response>,
+    ) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
@@ -55,7 +59,8 @@ impl Fault {
             _ if lacks_credentials(&error) => FaultClass::Credentials,
             _ => FaultClass::Transient,
         };
-        let answered = matches!(error, SdkError::ServiceError(_)) && (code.is_some() || message.is_some());
+        let answered =
+            matches!(error, SdkError::ServiceError(_)) && (code.is_some() || message.is_some());
         // The message of an answer is all there is to know; a request without one needs its causes.
         let source = (!answered).then(|| error.into());
         Self { service, operation, class, code, message, request_id, source }
@@ -79,7 +84,11 @@ impl Fault {
     }
 
     /// An answer that lacks what it must hold, or holds what nobody knows.
-    pub fn unreadable(service: &'static str, operation: &'static str, message: impl Into<String>) -> Self {
+    pub fn unreadable(
+        service: &'static str,
+        operation: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             service,
             operation,
@@ -152,6 +161,12 @@ pub(crate) fn is_empty_change_set(reason: &str) -> bool {
         || reason.contains("There are no changes to be performed")
 }
 
+/// Returns the ARN of the nested change set that a change set failed because of.
+pub(crate) fn nested_change_set(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("Nested change set ")?;
+    rest.split_whitespace().next().filter(|word| word.starts_with("arn:"))
+}
+
 fn classify(code: Option<&str>, message: Option<&str>, http_status: Option<u16>) -> FaultClass {
     let Some(code) = code else {
         return match http_status {
@@ -164,19 +179,48 @@ fn classify(code: Option<&str>, message: Option<&str>, http_status: Option<u16>)
         };
     };
     match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestLimitExceeded" | "TooManyRequests"
-        | "TooManyRequestsException" | "RequestThrottled" | "RequestThrottledException" | "SlowDown"
-        | "PriorRequestNotComplete" | "ProvisionedThroughputExceededException" => FaultClass::Throttled,
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "RequestExpired" | "InvalidToken" => FaultClass::Credentials,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden" | "AllAccessDisabled" => {
-            FaultClass::Denied
-        }
-        "NoSuchBucket" | "NotFound" | "NoSuchKey" | "ResourceNotFoundException" | "ChangeSetNotFound"
-        | "ChangeSetNotFoundException" | "StackNotFoundException" | "RepositoryNotFoundException" => FaultClass::Missing,
-        "ConditionalCheckFailedException" | "PreconditionFailed" | "ConditionalRequestConflict"
-        | "AlreadyExistsException" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "InvalidChangeSetStatus"
-        | "OperationInProgressException" | "TokenAlreadyExistsException" | "RepositoryAlreadyExistsException" => FaultClass::Conflict,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequests"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "ProvisionedThroughputExceededException" => FaultClass::Throttled,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "RequestExpired"
+        | "InvalidToken" => FaultClass::Credentials,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "Forbidden"
+        | "AllAccessDisabled" => FaultClass::Denied,
+        "NoSuchBucket"
+        | "NotFound"
+        | "NoSuchKey"
+        | "ResourceNotFoundException"
+        | "ChangeSetNotFound"
+        | "ChangeSetNotFoundException"
+        | "StackNotFoundException"
+        | "RepositoryNotFoundException" => FaultClass::Missing,
+        "ConditionalCheckFailedException"
+        | "PreconditionFailed"
+        | "ConditionalRequestConflict"
+        | "AlreadyExistsException"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "InvalidChangeSetStatus"
+        | "OperationInProgressException"
+        | "TokenAlreadyExistsException"
+        | "RepositoryAlreadyExistsException" => FaultClass::Conflict,
         _ if is_missing_stack(Some(code), message) => FaultClass::Missing,
         _ => match http_status {
             Some(500..) => FaultClass::Transient,
@@ -206,7 +250,10 @@ mod tests {
     #[test]
     fn a_change_set_without_changes_is_known_by_its_reason() {
         for (reason, empty) in [
-            ("The submitted information didn't contain changes. Submit different information to create a change set.", true),
+            (
+                "The submitted information didn't contain changes. Submit different information to create a change set.",
+                true,
+            ),
             ("No updates are to be performed.", true),
             ("Parameters: [X] must have values", false),
         ] {
@@ -215,13 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn the_nested_change_set_that_failed_is_named() {
+        let reason = "Nested change set arn:aws:cloudformation:r:1:changeSet/a/b was not successfully created: Currently in FAILED.";
+        assert_eq!(nested_change_set(reason), Some("arn:aws:cloudformation:r:1:changeSet/a/b"));
+        assert_eq!(nested_change_set("Parameters: [X] must have values"), None);
+    }
+
+    #[test]
     fn codes_and_statuses_are_read() {
         for (code, message, status, class) in [
             (Some("Throttling"), Some("Rate exceeded"), Some(400), FaultClass::Throttled),
             (Some("ExpiredToken"), None, Some(403), FaultClass::Credentials),
             (Some("AccessDenied"), None, Some(403), FaultClass::Denied),
-            (Some("ValidationError"), Some("Stack with id x does not exist"), Some(400), FaultClass::Missing),
-            (Some("ValidationError"), Some("No updates are to be performed."), Some(400), FaultClass::Invalid),
+            (
+                Some("ValidationError"),
+                Some("Stack with id x does not exist"),
+                Some(400),
+                FaultClass::Missing,
+            ),
+            (
+                Some("ValidationError"),
+                Some("No updates are to be performed."),
+                Some(400),
+                FaultClass::Invalid,
+            ),
             (Some("ConditionalCheckFailedException"), None, Some(400), FaultClass::Conflict),
             (Some("InternalFailure"), None, Some(500), FaultClass::Transient),
             (None, None, Some(403), FaultClass::Denied),

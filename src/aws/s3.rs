@@ -7,9 +7,7 @@ use aws_sdk_s3::{
     error::SdkError,
     operation::head_bucket::HeadBucketError,
     primitives::ByteStream,
-    types::{
-        BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration,
-    },
+    types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration},
 };
 use mtlog_processor::model::{
     arn::Partition,
@@ -65,8 +63,18 @@ impl S3 {
     }
 
     /// Returns whether `bucket` exists and belongs to `owner`.
-    pub async fn presence(&self, bucket: &BucketName, owner: &AccountId) -> Result<BucketPresence, Fault> {
-        let sent = self.0.head_bucket().bucket(bucket.as_str()).expected_bucket_owner(owner.as_str()).send().await;
+    pub async fn presence(
+        &self,
+        bucket: &BucketName,
+        owner: &AccountId,
+    ) -> Result<BucketPresence, Fault> {
+        let sent = self
+            .0
+            .head_bucket()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .send()
+            .await;
         let error = match sent {
             Ok(answer) => return Ok(BucketPresence::Ours { region: answer.bucket_region }),
             Err(error) => error,
@@ -83,7 +91,11 @@ impl S3 {
     }
 
     /// Makes a private bucket that only takes requests over TLS.
-    pub async fn create_private_bucket(&self, bucket: &BucketName, region: &Region) -> Result<(), Fault> {
+    pub async fn create_private_bucket(
+        &self,
+        bucket: &BucketName,
+        region: &Region,
+    ) -> Result<(), Fault> {
         let location = (region.as_str() != DEFAULT_LOCATION).then(|| {
             CreateBucketConfiguration::builder()
                 .location_constraint(BucketLocationConstraint::from(region.as_str()))
@@ -146,7 +158,12 @@ impl S3 {
     }
 
     /// Writes a log object as the collector does. What was there under this key is replaced.
-    pub async fn put_log_object(&self, bucket: &BucketName, key: &str, gzip: Vec<u8>) -> Result<(), Fault> {
+    pub async fn put_log_object(
+        &self,
+        bucket: &BucketName,
+        key: &str,
+        gzip: Vec<u8>,
+    ) -> Result<(), Fault> {
         let sent = self
             .0
             .put_object()
@@ -161,7 +178,12 @@ impl S3 {
     }
 
     /// Whether an object with this key exists.
-    pub async fn has_object(&self, bucket: &BucketName, owner: &AccountId, key: &str) -> Result<bool, Fault> {
+    pub async fn has_object(
+        &self,
+        bucket: &BucketName,
+        owner: &AccountId,
+        key: &str,
+    ) -> Result<bool, Fault> {
         let sent = self
             .0
             .head_object()
@@ -212,7 +234,12 @@ mod tests {
     #[test]
     fn the_bucket_policy_names_the_bucket_in_its_partition() {
         let policy = tls_only_policy(&"b-1x".parse().unwrap(), &"us-gov-west-1".parse().unwrap());
-        assert!(policy.contains(r#""Resource":["arn:aws-us-gov:s3:::b-1x","arn:aws-us-gov:s3:::b-1x/*"]"#), "{policy}");
+        assert!(
+            policy.contains(
+                r#""Resource":["arn:aws-us-gov:s3:::b-1x","arn:aws-us-gov:s3:::b-1x/*"]"#
+            ),
+            "{policy}"
+        );
         assert!(policy.contains(r#""aws:SecureTransport":"false""#), "{policy}");
     }
 }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
 };
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls;
@@ -86,7 +87,7 @@ impl Session {
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
-            .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts);
         match &settings.profile {
             None => {}

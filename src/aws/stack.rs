@@ -13,7 +13,10 @@ use crate::deploy::{
 
 pub(super) fn read(stack: sdk::Stack) -> Stack {
     let pairs = |pairs: Vec<(Option<String>, Option<String>)>| -> BTreeMap<String, String> {
-        pairs.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))).collect()
+        pairs
+            .into_iter()
+            .filter_map(|(key, value)| Some((key?, value.unwrap_or_default())))
+            .collect()
     };
     Stack {
         name: stack.stack_name.unwrap_or_default(),
@@ -21,9 +24,21 @@ pub(super) fn read(stack: sdk::Stack) -> Stack {
         status: StackStatus::of(stack.stack_status.as_ref().map_or("", sdk::StackStatus::as_str)),
         reason: stack.stack_status_reason.filter(|reason| !reason.is_empty()),
         parameters: pairs(
-            stack.parameters.unwrap_or_default().into_iter().map(|p| (p.parameter_key, p.parameter_value)).collect(),
+            stack
+                .parameters
+                .unwrap_or_default()
+                .into_iter()
+                .map(|p| (p.parameter_key, p.parameter_value))
+                .collect(),
         ),
-        outputs: pairs(stack.outputs.unwrap_or_default().into_iter().map(|o| (o.output_key, o.output_value)).collect()),
+        outputs: pairs(
+            stack
+                .outputs
+                .unwrap_or_default()
+                .into_iter()
+                .map(|o| (o.output_key, o.output_value))
+                .collect(),
+        ),
         tags: pairs(stack.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect()),
         created: stack.creation_time.as_ref().and_then(timestamp),
         updated: stack.last_updated_time.as_ref().and_then(timestamp),
@@ -36,7 +51,11 @@ pub(super) fn read_event(event: sdk::StackEvent) -> Result<StackEvent, Fault> {
     const OPERATION: &str = "DescribeStackEvents";
     let time = event.timestamp.as_ref().and_then(timestamp);
     let (Some(id), Some(stack_id), Some(time)) = (event.event_id, event.stack_id, time) else {
-        return Err(Fault::unreadable("cloudformation", OPERATION, "an event has no id, stack or time"));
+        return Err(Fault::unreadable(
+            "cloudformation",
+            OPERATION,
+            "an event has no id, stack or time",
+        ));
     };
     Ok(StackEvent {
         id,
@@ -44,7 +63,9 @@ pub(super) fn read_event(event: sdk::StackEvent) -> Result<StackEvent, Fault> {
         logical_id: event.logical_resource_id.unwrap_or_default(),
         physical_id: event.physical_resource_id.unwrap_or_default(),
         resource_type: event.resource_type.unwrap_or_default(),
-        status: ResourceStatus::of(event.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str)),
+        status: ResourceStatus::of(
+            event.resource_status.as_ref().map_or("", sdk::ResourceStatus::as_str),
+        ),
         reason: event.resource_status_reason.filter(|reason| !reason.is_empty()),
         time,
         token: event.client_request_token,
@@ -58,8 +79,10 @@ fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
 
 /// Returns what a failed check says: which resource and property, and why.
 pub(super) fn failed_check(event: sdk::OperationEvent) -> Option<String> {
-    let reason =
-        event.validation_status_reason.or(event.hook_status_reason).or(event.resource_status_reason)?;
+    let reason = event
+        .validation_status_reason
+        .or(event.hook_status_reason)
+        .or(event.resource_status_reason)?;
     let place: Vec<String> = [event.logical_resource_id, event.validation_path]
         .into_iter()
         .flatten()
@@ -79,7 +102,10 @@ mod tests {
             .validation_path("/Resources/Role/Properties/RoleName")
             .validation_status_reason("a role of this name exists");
         let line = failed_check(event.build());
-        assert_eq!(line.as_deref(), Some("Role /Resources/Role/Properties/RoleName: a role of this name exists"));
+        assert_eq!(
+            line.as_deref(),
+            Some("Role /Resources/Role/Properties/RoleName: a role of this name exists")
+        );
         assert_eq!(failed_check(sdk::OperationEvent::builder().build()), None);
     }
 }

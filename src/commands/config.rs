@@ -67,7 +67,10 @@ fn show(context: &Context<'_>) -> Result<(), CliError> {
     let mut settings: Vec<Row> = vars::ALL.iter().map(|variable| row(context, variable)).collect();
     settings.extend(vars::engine_variables().map(|variable| engine_row(context, variable)));
     for name in unknown_names(context) {
-        context.ui.warning(&format!("{} sets {name}, which mtlog does not read.", context.layers.dotenv().path().display()));
+        context.ui.warning(&format!(
+            "{} sets {name}, which mtlog does not read.",
+            context.layers.dotenv().path().display()
+        ));
     }
     context.ui.emit(&Settings { settings })
 }
@@ -96,7 +99,8 @@ fn engine_row(context: &Context<'_>, variable: &'static mtlog_processor::config:
         (None, None) if variable.default.is_empty() => (None, "not set".to_owned()),
         (None, None) => (Some(variable.default), Source::Default.to_string()),
     };
-    let value = value.map(|value| if variable.secret { "***".to_owned() } else { value.to_owned() });
+    let value =
+        value.map(|value| if variable.secret { "***".to_owned() } else { value.to_owned() });
     Row { name: variable.name, flag: None, value, source, meaning: variable.meaning }
 }
 
@@ -106,7 +110,9 @@ fn unknown_names<'a>(context: &'a Context<'_>) -> Vec<&'a str> {
         .layers
         .dotenv()
         .names()
-        .filter(|name| !vars::ALL.iter().any(|variable| variable.names().any(|known| known == *name)))
+        .filter(|name| {
+            !vars::ALL.iter().any(|variable| variable.names().any(|known| known == *name))
+        })
         .filter(|name| !vars::engine_variables().any(|variable| variable.name == *name))
         .collect()
 }

@@ -90,9 +90,13 @@ impl Destruction {
             (false, Some(note)) => format!("{} ({note})", self.stack),
             (false, None) => self.stack.clone(),
         };
-        let nothing = if self.done { "  Nothing of it stays in the account." } else { "  Nothing is in it." };
-        let mut table = Table::new(["RESOURCE", "NAME", "WHAT BECOMES OF IT"]).titled(title).or_say(nothing);
-        for doomed in self.resources.iter().filter(|doomed| !self.done || doomed.fate == Fate::Retained) {
+        let nothing =
+            if self.done { "  Nothing of it stays in the account." } else { "  Nothing is in it." };
+        let mut table =
+            Table::new(["RESOURCE", "NAME", "WHAT BECOMES OF IT"]).titled(title).or_say(nothing);
+        for doomed in
+            self.resources.iter().filter(|doomed| !self.done || doomed.fate == Fate::Retained)
+        {
             let fate = match doomed.fate {
                 Fate::Retained => "stays in the account",
                 Fate::Snapshotted => "deleted after a snapshot",
@@ -129,15 +133,22 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> Result<ExitStatus
 }
 
 /// Finds out what is in the stack and what becomes of it.
-async fn survey(client: &CloudFormation, target: Target, stack: &Stack) -> Result<Destruction, CliError> {
+async fn survey(
+    client: &CloudFormation,
+    target: Target,
+    stack: &Stack,
+) -> Result<Destruction, CliError> {
     let mut pending = vec![(stack.id.clone(), String::new())];
     let mut resources = Vec::new();
     while let Some((id, parent)) = pending.pop() {
-        let failed = |fault| CliError::aws(format!("failed to read what is in stack `{}`", stack.name), fault);
+        let failed = |fault| {
+            CliError::aws(format!("failed to read what is in stack `{}`", stack.name), fault)
+        };
         let document = Document::parse(&client.template(&id).await.map_err(failed)?).ok();
         for resource in client.resources(&id).await.map_err(failed)? {
             let gone = resource.status == crate::deploy::status::ResourceStatus::DeleteComplete;
-            if gone || (resource.physical_id.is_empty() && resource.status.phase() == Phase::Failed) {
+            if gone || (resource.physical_id.is_empty() && resource.status.phase() == Phase::Failed)
+            {
                 continue;
             }
             let path = format!("{parent}{}", resource.logical_id);
@@ -146,7 +157,10 @@ async fn survey(client: &CloudFormation, target: Target, stack: &Stack) -> Resul
                 continue;
             }
             let known = document.as_ref().and_then(|document| {
-                document.resources().get(resource.logical_id.as_str()).map(|resource| fate(resource))
+                document
+                    .resources()
+                    .get(resource.logical_id.as_str())
+                    .map(|resource| fate(resource))
             });
             resources.push(Doomed {
                 path,

@@ -89,8 +89,13 @@ pub async fn run(context: &Context<'_>, args: &EventsArgs) -> Result<ExitStatus,
         None => named(&opened, &client, &args.subject).await?,
     };
     let events = history(&client, &stack).await?;
-    let rows = if args.failed { failures(&stack, &events) } else { newest(&stack, &events, args.number) };
-    context.ui.emit(&EventsReport { stack: stack.name.clone(), status: stack.status.to_string(), events: rows })?;
+    let rows =
+        if args.failed { failures(&stack, &events) } else { newest(&stack, &events, args.number) };
+    context.ui.emit(&EventsReport {
+        stack: stack.name.clone(),
+        status: stack.status.to_string(),
+        events: rows,
+    })?;
     Ok(ExitStatus::Success)
 }
 
@@ -112,10 +117,9 @@ async fn history(client: &CloudFormation, stack: &Stack) -> Result<Vec<StackEven
     let mut known = pending.clone();
     let mut events = Vec::new();
     while let Some(id) = pending.pop() {
-        let found = client
-            .events(&id, None, LONGEST_HISTORY)
-            .await
-            .map_err(|fault| CliError::aws(format!("failed to read the events of `{id}`"), fault))?;
+        let found = client.events(&id, None, LONGEST_HISTORY).await.map_err(|fault| {
+            CliError::aws(format!("failed to read the events of `{id}`"), fault)
+        })?;
         for nested in found.iter().filter_map(StackEvent::nested_stack) {
             if !known.iter().any(|known| known == nested) {
                 known.push(nested.to_owned());
@@ -180,7 +184,13 @@ fn failures(stack: &Stack, events: &[StackEvent]) -> Vec<Row> {
         .collect()
 }
 
-fn row(time: Timestamp, path: String, resource_type: &str, status: &str, reason: Option<String>) -> Row {
+fn row(
+    time: Timestamp,
+    path: String,
+    resource_type: &str,
+    status: &str,
+    reason: Option<String>,
+) -> Row {
     Row {
         time: time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         path,

@@ -171,9 +171,12 @@ pub async fn run(context: &Context<'_>, args: GenerateArgs) -> Result<ExitStatus
     let stop = Stop(stop_receiver);
     let work = async {
         match request.target {
-            Target::Bucket { .. } => bucket::write(context, &connection, request, stop, counter).await,
+            Target::Bucket { .. } => {
+                bucket::write(context, &connection, request, stop, counter).await
+            }
             Target::Lines(_) | Target::Directory { .. } => {
-                let task = tokio::task::spawn_blocking(move || write_locally(request, &stop, &counter));
+                let task =
+                    tokio::task::spawn_blocking(move || write_locally(request, &stop, &counter));
                 task.await.map_err(|error| CliError::new(ExitStatus::Unexpected, error))?
             }
         }
@@ -214,13 +217,19 @@ fn write_locally(request: Request, stop: &Stop, counter: &Counter) -> Result<Fin
         }
         Target::Directory { path, prefix, layout } => {
             let mut directory = Directory::create(&path, prefix).map_err(|error| {
-                CliError::new(ExitStatus::Unexpected, error).hint(format!("--directory {} cannot be used", path.display()))
+                CliError::new(ExitStatus::Unexpected, error)
+                    .hint(format!("--directory {} cannot be used", path.display()))
             })?;
             let ending = run::objects(request.work, layout, &mut directory, stop, &mut progress);
             manifest = directory.into_manifest();
             ending
         }
-        Target::Bucket { .. } => return Err(CliError::new(ExitStatus::Unexpected, Message("no local target".to_owned()))),
+        Target::Bucket { .. } => {
+            return Err(CliError::new(
+                ExitStatus::Unexpected,
+                Message("no local target".to_owned()),
+            ));
+        }
     };
     Ok(Finished { ending: ended(ending)?, manifest })
 }
@@ -239,12 +248,14 @@ fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), CliError> {
         file.flush()
     });
     written.map_err(|error| {
-        CliError::new(ExitStatus::Unexpected, error).hint(format!("--manifest {} cannot be written", path.display()))
+        CliError::new(ExitStatus::Unexpected, error)
+            .hint(format!("--manifest {} cannot be written", path.display()))
     })
 }
 
 fn message_formats() -> String {
-    let mut text = format!("{:<12} all of them, in the proportions of a hosted control plane\n", "mixed");
+    let mut text =
+        format!("{:<12} all of them, in the proportions of a hosted control plane\n", "mixed");
     for (name, looks) in Shape::catalogue() {
         text.push_str(&format!("{name:<12} {looks}\n"));
     }
@@ -260,5 +271,7 @@ fn parse_message_format(text: &str) -> Result<MessageFormat, String> {
     if text == "mixed" {
         return Ok(MessageFormat::Mixed);
     }
-    text.parse().map(MessageFormat::Only).map_err(|error| format!("{error}; --list-formats shows those that exist"))
+    text.parse()
+        .map(MessageFormat::Only)
+        .map_err(|error| format!("{error}; --list-formats shows those that exist"))
 }

@@ -22,8 +22,10 @@ pub async fn checked(session: &Session, connection: &Connection) -> Result<Ident
                 "this is account {}, but {} demands account {}",
                 identity.account, demanded.source, demanded.value
             );
-            Err(CliError::new(ExitStatus::Preflight, Message(text))
-                .hint(format!("the identity in use is {}; name another profile with --profile", identity.arn)))
+            Err(CliError::new(ExitStatus::Preflight, Message(text)).hint(format!(
+                "the identity in use is {}; name another profile with --profile",
+                identity.arn
+            )))
         }
         _ => Ok(identity),
     }

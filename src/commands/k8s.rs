@@ -169,9 +169,12 @@ impl CheckReport {
 
 impl Report for CheckReport {
     fn tables(&self) -> Vec<Table> {
-        let mut table = Table::new(["COMPONENT", "WANTED", "UPDATED", "READY", "IMAGE", "MANIFESTS"]);
+        let mut table =
+            Table::new(["COMPONENT", "WANTED", "UPDATED", "READY", "IMAGE", "MANIFESTS"]);
         let number = |read: fn(&Workload) -> u64| {
-            self.workload.as_ref().map_or_else(|| "-".to_owned(), |workload| read(workload).to_string())
+            self.workload
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |workload| read(workload).to_string())
         };
         let running = self.workload.as_ref().map(|workload| workload.images.join(", "));
         let image = match (&self.image, &running) {
@@ -198,7 +201,8 @@ async fn check(context: &Context<'_>, args: &ClusterArgs) -> Result<ExitStatus, 
     let kubectl = args.kubectl();
     let (kind, name) = rendered.component.workload();
     let running = kubectl.get(kind, name, NAMESPACE).map_err(CliError::from)?;
-    let image = ["COLLECTOR_IMAGE", "PROCESSOR_IMAGE"].iter().find_map(|name| rendered.settings.get(name));
+    let image =
+        ["COLLECTOR_IMAGE", "PROCESSOR_IMAGE"].iter().find_map(|name| rendered.settings.get(name));
     let report = CheckReport {
         component: rendered.component.as_str(),
         overlay: rendered.overlay.as_str(),
@@ -227,7 +231,10 @@ fn difference(kubectl: &Kubectl, manifests: &str) -> Result<String, CliError> {
         return kubectl.diff(manifests).map_err(CliError::from);
     }
     let lines = manifests.lines().map(|line| format!("+{line}\n"));
-    Ok(format!("Namespace {NAMESPACE} does not exist; everything is new:\n{}", lines.collect::<String>()))
+    Ok(format!(
+        "Namespace {NAMESPACE} does not exist; everything is new:\n{}",
+        lines.collect::<String>()
+    ))
 }
 
 /// What is to be built.
@@ -255,7 +262,10 @@ impl Rendered {
         };
         let settings = match &args.settings {
             Some(path) => from_file(component, path)?,
-            None => from_stacks(&target::open(context, &flags).await?, component, args.image.as_ref()).await?,
+            None => {
+                from_stacks(&target::open(context, &flags).await?, component, args.image.as_ref())
+                    .await?
+            }
         };
         Ok(Self { component, overlay, parts, settings })
     }
@@ -263,8 +273,14 @@ impl Rendered {
     fn build(&self) -> Result<String, CliError> {
         let unexpected = |error| CliError::new(ExitStatus::Unexpected, error);
         let scratch = tempfile::tempdir().map_err(unexpected)?;
-        let chosen = manifests::write(scratch.path(), self.component, self.overlay, &self.parts, &self.settings)
-            .map_err(unexpected)?;
+        let chosen = manifests::write(
+            scratch.path(),
+            self.component,
+            self.overlay,
+            &self.parts,
+            &self.settings,
+        )
+        .map_err(unexpected)?;
         Kubectl::kustomize(&chosen).map_err(CliError::from)
     }
 }
@@ -274,7 +290,10 @@ fn parts(component: Component, names: &[String]) -> Result<Vec<&'static str>, Cl
     let mut chosen = Vec::new();
     for name in names {
         let Some(part) = known.iter().find(|part| *part == name) else {
-            let text = format!("`{name}` is no optional part of the {component}: there is {}", known.join(", "));
+            let text = format!(
+                "`{name}` is no optional part of the {component}: there is {}",
+                known.join(", ")
+            );
             return Err(CliError::new(ExitStatus::Usage, Message(text)));
         };
         if !chosen.contains(part) {
@@ -290,10 +309,14 @@ fn parts(component: Component, names: &[String]) -> Result<Vec<&'static str>, Cl
 
 fn from_file(component: Component, path: &Path) -> Result<Settings, CliError> {
     let text = fs::read_to_string(path).map_err(|error| {
-        CliError::new(ExitStatus::Usage, error).hint(format!("--settings {} cannot be read", path.display()))
+        CliError::new(ExitStatus::Usage, error)
+            .hint(format!("--settings {} cannot be read", path.display()))
     })?;
     Settings::from_text(component, &text).map_err(|error| {
-        let hint = format!("the settings are in {}; settings.env.sample beside it explains the lines", path.display());
+        let hint = format!(
+            "the settings are in {}; settings.env.sample beside it explains the lines",
+            path.display()
+        );
         CliError::new(ExitStatus::Usage, error).hint(hint)
     })
 }
@@ -312,7 +335,8 @@ async fn from_stacks(
     let cluster = opened.existing(&client, component.cluster_stack()).await?;
     let deployed = deployed_image(component, &regional);
     let stacks = Stacks { regional: &regional, cluster: &cluster };
-    Settings::from_stacks(component, stacks, image.or(deployed.as_ref())).map_err(|error| incomplete(component, error))
+    Settings::from_stacks(component, stacks, image.or(deployed.as_ref()))
+        .map_err(|error| incomplete(component, error))
 }
 
 /// Returns the image of the regional stack's function, which is the processor's image.
@@ -329,8 +353,10 @@ fn incomplete(component: Component, error: IncompleteSettings) -> CliError {
     let mut failure = CliError::new(ExitStatus::Preflight, error);
     if no_image {
         failure = failure
-            .hint("give --image REPOSITORY@sha256:DIGEST; a tag may name another image tomorrow")
-            .next(format!("mtlog image publish {component}"));
+            .hint("give --image REPOSITORY@sha256:DIGEST; a tag may name another image tomorrow");
+        if component == Component::Processor {
+            failure = failure.next("mtlog image publish processor");
+        }
     }
     if no_queue {
         failure = failure
@@ -356,9 +382,15 @@ impl ClusterArgs {
 impl From<KubectlError> for CliError {
     fn from(error: KubectlError) -> Self {
         let hint = match &error {
-            KubectlError::Start(_) => Some("kubectl must be on the PATH: https://kubernetes.io/docs/tasks/tools/"),
-            KubectlError::Failed { verb: "kustomize", .. } | KubectlError::Input { .. } | KubectlError::Answer { .. } => None,
-            KubectlError::Failed { .. } => Some("`kubectl config current-context` shows which cluster is meant; --kube-context chooses another"),
+            KubectlError::Start(_) => {
+                Some("kubectl must be on the PATH: https://kubernetes.io/docs/tasks/tools/")
+            }
+            KubectlError::Failed { verb: "kustomize", .. }
+            | KubectlError::Input { .. }
+            | KubectlError::Answer { .. } => None,
+            KubectlError::Failed { .. } => Some(
+                "`kubectl config current-context` shows which cluster is meant; --kube-context chooses another",
+            ),
         };
         let failure = Self::new(ExitStatus::Unexpected, error);
         match hint {

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod deploy;
 pub mod destroy;
+pub mod env;
 pub mod events;
 pub mod explain;
 pub mod generate;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Events(args) => block_on(events::run(&context, &args)),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Env(args) => block_on(env::run(&context, args)),
         Command::Generate(args) => block_on(generate::run(&context, *args)),
         Command::Image(args) => block_on(image::run(&context, args)),
         Command::K8s(args) => block_on(k8s::run(&context, *args)),
@@ -72,11 +74,16 @@ impl From<InvalidSettings> for CliError {
     fn from(error: InvalidSettings) -> Self {
         // Only what was typed just now is a matter of usage.
         let typed = |problem: &Problem| match problem {
-            Problem::Invalid { source, .. } => matches!(source, Source::Flag(_) | Source::Argument(_)),
+            Problem::Invalid { source, .. } => {
+                matches!(source, Source::Flag(_) | Source::Argument(_))
+            }
             Problem::Missing { .. } | Problem::Contradiction(_) => true,
         };
-        let status =
-            if error.problems.iter().any(typed) { ExitStatus::Usage } else { ExitStatus::Preflight };
+        let status = if error.problems.iter().any(typed) {
+            ExitStatus::Usage
+        } else {
+            ExitStatus::Preflight
+        };
         Self::new(status, error).next("mtlog config show")
     }
 }

@@ -61,10 +61,15 @@ impl Report for OutputsReport {
         self.stacks
             .iter()
             .map(|stack| {
-                let mut table = Table::new(["OUTPUT", "VALUE"]).titled(&stack.stack).or_say("  no outputs");
+                let mut table =
+                    Table::new(["OUTPUT", "VALUE"]).titled(&stack.stack).or_say("  no outputs");
                 for (name, value) in &stack.outputs {
                     // A value of several lines starts on its own.
-                    let value = if value.contains('\n') { format!("\n{}", value.trim_end()) } else { value.clone() };
+                    let value = if value.contains('\n') {
+                        format!("\n{}", value.trim_end())
+                    } else {
+                        value.clone()
+                    };
                     table.row([name.clone(), value]);
                 }
                 table
@@ -91,7 +96,9 @@ pub async fn run(context: &Context<'_>, args: &OutputsArgs) -> Result<ExitStatus
     match args.format {
         None => ui.emit(&report)?,
         Some(Format::Json) => ui.emit_json(&report)?,
-        Some(Format::Env) => ui.data(&lines(&report, |name, value| format!("export {name}={}", quoted(value)))),
+        Some(Format::Env) => {
+            ui.data(&lines(&report, |name, value| format!("export {name}={}", quoted(value))))
+        }
         Some(Format::Dotenv) => ui.data(&lines(&report, |name, value| format!("{name}={value}"))),
     }
     Ok(ExitStatus::Success)
@@ -104,7 +111,7 @@ fn lines(report: &OutputsReport, line: impl Fn(&str, &str) -> String) -> String 
 }
 
 /// Quotes a value for a shell: nothing in single quotes means anything but the quote itself.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 

@@ -47,11 +47,16 @@ pub struct ProcessArgs {
 
 /// Runs `mtlog process`.
 pub fn run(context: &Context<'_>, args: ProcessArgs) -> Result<ExitStatus, CliError> {
-    let settings = Settings { layers: &context.layers, flags: flags(&args.stack), outputs: BTreeMap::new() };
+    let settings =
+        Settings { layers: &context.layers, flags: flags(&args.stack), outputs: BTreeMap::new() };
     let mode = mode(&args.options, &settings)?;
     args.options.check(mode)?;
     let needed = needed(&args.options, mode, &settings);
-    let outputs = if needed.is_empty() { BTreeMap::new() } else { block_on(found(context, &args.stack, &needed))? };
+    let outputs = if needed.is_empty() {
+        BTreeMap::new()
+    } else {
+        block_on(found(context, &args.stack, &needed))?
+    };
     let settings = Settings { outputs, ..settings };
     let config = Config::from_env(|name| settings.get(name))?;
     telemetry::install(mode, config.log_level);
@@ -86,10 +91,12 @@ impl Settings<'_> {
 
     /// A value of `.env`. Keys count only if the environment has no identity of its own: a mixture would be neither.
     fn in_file(&self, name: &str) -> Option<String> {
-        const KEYS: [&Variable; 3] = [&vars::ACCESS_KEY_ID, &vars::SECRET_ACCESS_KEY, &vars::SESSION_TOKEN];
+        const KEYS: [&Variable; 3] =
+            [&vars::ACCESS_KEY_ID, &vars::SECRET_ACCESS_KEY, &vars::SESSION_TOKEN];
         let is_key = KEYS.iter().any(|key| key.name == name);
         let named = |variable: &Variable| {
-            self.flags.contains_key(variable.name) || self.layers.environment().get(variable.name).is_some()
+            self.flags.contains_key(variable.name)
+                || self.layers.environment().get(variable.name).is_some()
         };
         if is_key && (KEYS.iter().any(|key| named(key)) || named(&vars::PROFILE)) {
             return None;
@@ -144,9 +151,10 @@ async fn found(
     needed: &[&'static Variable],
 ) -> Result<BTreeMap<String, String>, CliError> {
     let names = || needed.iter().map(|variable| variable.name).collect::<Vec<_>>().join(", ");
-    let opened = target::open(context, &stack.flags(&["regional".to_owned()]))
-        .await
-        .map_err(|error| error.hint(format!("nothing gives {}, so the regional stack is looked for", names())))?;
+    let opened =
+        target::open(context, &stack.flags(&["regional".to_owned()])).await.map_err(|error| {
+            error.hint(format!("nothing gives {}, so the regional stack is looked for", names()))
+        })?;
     let client = opened.session.cloudformation();
     let stack = opened
         .existing(&client, Target::Regional)

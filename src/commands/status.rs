@@ -74,10 +74,13 @@ pub async fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitStatus,
         .map_err(|fault| CliError::aws("failed to list the stacks", fault))?;
     let naming = opened.naming(&opened.place.region);
     let target_of = |stack: &Stack| {
-        let environment = stack.parameters.get("Environment").map(String::as_str).unwrap_or_default();
+        let environment =
+            stack.parameters.get("Environment").map(String::as_str).unwrap_or_default();
         let cluster = stack.parameters.get("ClusterName").map(String::as_str);
         let naming = crate::deploy::target::Naming { environment, cluster, ..naming };
-        Target::ALL.into_iter().find(|target| stack_name(*target, naming).is_ok_and(|name| name.as_str() == stack.name))
+        Target::ALL.into_iter().find(|target| {
+            stack_name(*target, naming).is_ok_and(|name| name.as_str() == stack.name)
+        })
     };
     let mut rows: Vec<Row> = stacks
         .iter()
@@ -87,12 +90,17 @@ pub async fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitStatus,
             state: state(stack),
             status: stack.status.to_string(),
             reason: stack.reason.clone(),
-            changed: stack.updated.or(stack.created).map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()),
+            changed: stack
+                .updated
+                .or(stack.created)
+                .map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()),
             parts: parts(stack),
         })
         .collect();
     // What is ours comes first, in the order of dependence.
-    rows.sort_by(|a, b| (a.target.is_none(), a.target, &a.stack).cmp(&(b.target.is_none(), b.target, &b.stack)));
+    rows.sort_by(|a, b| {
+        (a.target.is_none(), a.target, &a.stack).cmp(&(b.target.is_none(), b.target, &b.stack))
+    });
     let report = StatusReport {
         account: opened.place.account.to_string(),
         region: opened.place.region.to_string(),
@@ -116,9 +124,13 @@ const fn state(stack: &Stack) -> &'static str {
 
 /// The optional parts that a regional stack has.
 fn parts(stack: &Stack) -> Vec<&'static str> {
-    [("IncludeSQSStack", "sqs"), ("IncludeLambdaStack", "lambda"), ("IncludeObservabilityStack", "alarms")]
-        .into_iter()
-        .filter(|(parameter, _)| stack.parameters.get(*parameter).is_some_and(|value| value == "true"))
-        .map(|(_, part)| part)
-        .collect()
+    [
+        ("IncludeSQSStack", "sqs"),
+        ("IncludeLambdaStack", "lambda"),
+        ("IncludeObservabilityStack", "alarms"),
+    ]
+    .into_iter()
+    .filter(|(parameter, _)| stack.parameters.get(*parameter).is_some_and(|value| value == "true"))
+    .map(|(_, part)| part)
+    .collect()
 }

@@ -117,7 +117,11 @@ impl Opened {
     }
 
     /// Returns the stack of `target` under its name or its former one.
-    pub(super) async fn stack(&self, client: &CloudFormation, target: Target) -> Result<(StackName, Presence), CliError> {
+    pub(super) async fn stack(
+        &self,
+        client: &CloudFormation,
+        target: Target,
+    ) -> Result<(StackName, Presence), CliError> {
         let name = self.stack_name(target)?;
         let presence = presence(client, &name).await?;
         if presence == Presence::Absent
@@ -132,10 +136,16 @@ impl Opened {
     }
 
     /// Returns the stack of `target`, which must exist.
-    pub(super) async fn existing(&self, client: &CloudFormation, target: Target) -> Result<Stack, CliError> {
+    pub(super) async fn existing(
+        &self,
+        client: &CloudFormation,
+        target: Target,
+    ) -> Result<Stack, CliError> {
         match self.stack(client, target).await? {
             (_, Presence::Present(stack)) => Ok(*stack),
-            (name, Presence::Absent) => Err(self.absent(&name).next(format!("mtlog deploy {target} --dry-run"))),
+            (name, Presence::Absent) => {
+                Err(self.absent(&name).next(format!("mtlog deploy {target} --dry-run")))
+            }
         }
     }
 

@@ -46,11 +46,16 @@ pub(super) async fn watch(
         Some(Watched::Ended(ended)) => Ok(*ended),
         Some(Watched::TimedOut) => {
             let minutes = watch.limit.as_secs() / 60;
-            let text = format!("stopped watching stack `{name}` after {minutes} minutes; the operation goes on in AWS");
-            Err(CliError::new(ExitStatus::TimedOut, Message(text)).hint(AGAIN).next(format!("mtlog events {name}")))
+            let text = format!(
+                "stopped watching stack `{name}` after {minutes} minutes; the operation goes on in AWS"
+            );
+            Err(CliError::new(ExitStatus::TimedOut, Message(text))
+                .hint(AGAIN)
+                .next(format!("mtlog events {name}")))
         }
         Some(Watched::LostAccess(fault)) => {
-            let what = format!("lost access while watching stack `{name}`; the operation goes on in AWS");
+            let what =
+                format!("lost access while watching stack `{name}`; the operation goes on in AWS");
             Err(CliError::because(ExitStatus::TimedOut, what, fault)
                 .hint("renew the credentials")
                 .hint(AGAIN)
@@ -58,7 +63,9 @@ pub(super) async fn watch(
         }
         None => {
             let text = format!("detached from stack `{name}`; the operation goes on in AWS");
-            Err(CliError::new(ExitStatus::Detached, Message(text)).hint(AGAIN).next(format!("mtlog events {name}")))
+            Err(CliError::new(ExitStatus::Detached, Message(text))
+                .hint(AGAIN)
+                .next(format!("mtlog events {name}")))
         }
     }
 }
@@ -96,7 +103,9 @@ pub(super) fn failed(status: ExitStatus, what: String, ended: &Ended) -> CliErro
         None => CliError::new(status, Message(what)),
     };
     if let Some(explanation) = cause.and_then(|cause| explain(&cause.reason)) {
-        error = error.hint(format!("{} [{}]", explanation.title, explanation.code)).hint(explanation.fix);
+        error = error
+            .hint(format!("{} [{}]", explanation.title, explanation.code))
+            .hint(explanation.fix);
     }
     let consequences = ended.view.failures().iter().filter(|failure| failure.consequence).count();
     if consequences > 0 {
@@ -109,8 +118,9 @@ pub(super) fn failed(status: ExitStatus, what: String, ended: &Ended) -> CliErro
 /// Returns what people call the resources of a template and of those nested in it, by path.
 pub(super) fn names(template: TemplateId) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    let templates = std::iter::once((String::new(), template))
-        .chain(template.children().iter().map(|child| (format!("{}/", child.resource), child.template)));
+    let templates = std::iter::once((String::new(), template)).chain(
+        template.children().iter().map(|child| (format!("{}/", child.resource), child.template)),
+    );
     for (prefix, template) in templates {
         let Ok(document) = Document::parse(template.text()) else { continue };
         for resource in document.resources().keys() {

@@ -44,7 +44,11 @@ pub fn resolve(layers: &Layers, flags: &ConnectionFlags) -> Result<Connection, I
 }
 
 /// Resolves the connection as a part of more settings.
-pub fn resolve_with(resolver: &mut Resolver<'_>, layers: &Layers, flags: &ConnectionFlags) -> Connection {
+pub fn resolve_with(
+    resolver: &mut Resolver<'_>,
+    layers: &Layers,
+    flags: &ConnectionFlags,
+) -> Connection {
     let profile = resolver.optional::<String>(&vars::PROFILE, flags.profile.as_deref());
     let region = resolver.optional::<Region>(&vars::REGION, flags.region.as_deref());
     let account = resolver.optional::<AccountId>(&vars::ACCOUNT, flags.account.as_deref());
@@ -131,10 +135,17 @@ mod tests {
 
     #[test]
     fn bad_values_are_named_with_their_source() {
-        let text = resolved(&[("AWS_ENDPOINT_URL", "localhost"), ("AWS_S3_USE_PATH_STYLE", "maybe")], "AWS_REGION=x")
-            .unwrap_err()
-            .to_string();
-        for part in ["AWS_ENDPOINT_URL: `localhost`", "AWS_S3_USE_PATH_STYLE: `maybe`", "AWS_REGION in .env, line 1"] {
+        let text = resolved(
+            &[("AWS_ENDPOINT_URL", "localhost"), ("AWS_S3_USE_PATH_STYLE", "maybe")],
+            "AWS_REGION=x",
+        )
+        .unwrap_err()
+        .to_string();
+        for part in [
+            "AWS_ENDPOINT_URL: `localhost`",
+            "AWS_S3_USE_PATH_STYLE: `maybe`",
+            "AWS_REGION in .env, line 1",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -109,27 +109,45 @@ pub struct DeploySettings {
 }
 
 /// Resolves the settings, or says everything that is wrong with them.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one statement for each setting, and all problems together"
+)]
 pub fn resolve(layers: &Layers, flags: &DeployFlags) -> Result<DeploySettings, InvalidSettings> {
     let mut resolver = layers.resolver();
     let connection = connection::resolve_with(&mut resolver, layers, &flags.connection);
-    let selections: Vec<Selection> =
-        flags.targets.iter().filter_map(|text| resolver.argument::<Selection>("TARGET", text)).collect();
-    let cluster = resolver.optional::<ClusterName>(&vars::CLUSTER_NAME, flags.cluster_name.as_deref());
+    let selections: Vec<Selection> = flags
+        .targets
+        .iter()
+        .filter_map(|text| resolver.argument::<Selection>("TARGET", text))
+        .collect();
+    let cluster =
+        resolver.optional::<ClusterName>(&vars::CLUSTER_NAME, flags.cluster_name.as_deref());
     let clusters = if cluster.is_some() { Clusters::Named } else { Clusters::None };
     let targets = targets(&selections, clusters);
     let wants = |target: Target| targets.contains(&target);
     let wants_cluster = targets.iter().any(|target| target.is_cluster());
 
     let project = resolver.or_default::<ProjectName>(&vars::PROJECT, flags.project.as_deref());
-    let environment = resolver.or_default::<EnvironmentName>(&vars::ENVIRONMENT, flags.environment.as_deref());
-    let stack_name = flags.stack_name.as_deref().and_then(|text| resolver.flag::<StackName>("stack-name", text));
+    let environment =
+        resolver.or_default::<EnvironmentName>(&vars::ENVIRONMENT, flags.environment.as_deref());
+    let stack_name =
+        flags.stack_name.as_deref().and_then(|text| resolver.flag::<StackName>("stack-name", text));
     let bucket = resolver.optional::<BucketName>(&vars::TEMPLATE_BUCKET, flags.bucket.as_deref());
-    let central_role = resolver.optional::<CentralRole>(&vars::CENTRAL_ROLE_ARN, flags.central_role_arn.as_deref());
-    let external_id = flags.external_id.as_deref().and_then(|text| resolver.flag::<ExternalId>("external-id", text));
-    let global_region = flags.global_region.as_deref().and_then(|text| resolver.flag::<Region>("global-region", text));
+    let central_role = resolver
+        .optional::<CentralRole>(&vars::CENTRAL_ROLE_ARN, flags.central_role_arn.as_deref());
+    let external_id = flags
+        .external_id
+        .as_deref()
+        .and_then(|text| resolver.flag::<ExternalId>("external-id", text));
+    let global_region = flags
+        .global_region
+        .as_deref()
+        .and_then(|text| resolver.flag::<Region>("global-region", text));
     let image = resolver.optional::<EcrImage>(&vars::IMAGE_URI, flags.image.as_deref());
     let issuer = resolver.optional::<Issuer>(&vars::OIDC_PROVIDER, flags.oidc_provider.as_deref());
-    let audience = resolver.optional::<Audience>(&vars::OIDC_AUDIENCE, flags.oidc_audience.as_deref());
+    let audience =
+        resolver.optional::<Audience>(&vars::OIDC_AUDIENCE, flags.oidc_audience.as_deref());
 
     let mut parameters = BTreeMap::new();
     for text in &flags.parameters {
@@ -168,8 +186,16 @@ pub fn resolve(layers: &Layers, flags: &DeployFlags) -> Result<DeploySettings, I
     // A flag that changes nothing was meant for something else.
     for (given, flag, used) in [
         (flags.sqs != Part::Unchanged, "include-sqs or --without-sqs", wants(Target::Regional)),
-        (flags.lambda != Part::Unchanged, "include-lambda or --without-lambda", wants(Target::Regional)),
-        (flags.alarms != Part::Unchanged, "include-alarms or --without-alarms", wants(Target::Regional)),
+        (
+            flags.lambda != Part::Unchanged,
+            "include-lambda or --without-lambda",
+            wants(Target::Regional),
+        ),
+        (
+            flags.alarms != Part::Unchanged,
+            "include-alarms or --without-alarms",
+            wants(Target::Regional),
+        ),
         (flags.image.is_some(), "image", wants(Target::Regional)),
         (flags.bucket.is_some(), "bucket", wants(Target::Regional)),
         (flags.external_id.is_some(), "external-id", wants(Target::Customer)),
@@ -183,7 +209,10 @@ pub fn resolve(layers: &Layers, flags: &DeployFlags) -> Result<DeploySettings, I
         ),
     ] {
         let list = || targets.iter().map(|target| target.as_str()).collect::<Vec<_>>().join(", ");
-        contradiction(given && !used && !targets.is_empty(), format!("--{flag} has no meaning for {}", list()));
+        contradiction(
+            given && !used && !targets.is_empty(),
+            format!("--{flag} has no meaning for {}", list()),
+        );
     }
     resolver.finish()?;
     match (project, environment) {
@@ -221,7 +250,10 @@ mod tests {
     }
 
     fn flags(targets: &[&str]) -> DeployFlags {
-        DeployFlags { targets: targets.iter().map(|text| (*text).to_owned()).collect(), ..DeployFlags::default() }
+        DeployFlags {
+            targets: targets.iter().map(|text| (*text).to_owned()).collect(),
+            ..DeployFlags::default()
+        }
     }
 
     #[test]
@@ -245,7 +277,15 @@ mod tests {
             ..flags(&["regionl", "global"])
         };
         let text = resolved(&wrong).unwrap_err().to_string();
-        for part in ["TARGET: `regionl`", "--project", "--environment", "--central-role-arn", "--image", "--param", "--without-sqs"] {
+        for part in [
+            "TARGET: `regionl`",
+            "--project",
+            "--environment",
+            "--central-role-arn",
+            "--image",
+            "--param",
+            "--without-sqs",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn every_bad_line_is_named() {
-        let error = DotEnv::parse(Path::new("x/.env"), "A=1\nnonsense\n2B=c\nC=\"open\nD='a'b\n").unwrap_err();
+        let error = DotEnv::parse(Path::new("x/.env"), "A=1\nnonsense\n2B=c\nC=\"open\nD='a'b\n")
+            .unwrap_err();
         let text = error.to_string();
         for part in ["x/.env", "line 2", "line 3", "line 4", "line 5"] {
             assert!(text.contains(part), "{part} in {text}");

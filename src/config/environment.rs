@@ -55,7 +55,9 @@ pub fn read_dotenv(named: Option<&Path>) -> Result<DotEnv, DotEnvError> {
     let path = named.map_or_else(|| PathBuf::from(".env"), Path::to_path_buf);
     match std::fs::read_to_string(&path) {
         Ok(text) => DotEnv::parse(&path, &text),
-        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => Ok(DotEnv::default()),
+        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
+            Ok(DotEnv::default())
+        }
         Err(source) => Err(DotEnvError::Unreadable { path, source }),
     }
 }

@@ -50,10 +50,14 @@ impl fmt::Display for Source {
             Self::Flag(name) => write!(f, "--{name}"),
             Self::Argument(name) => f.write_str(name),
             Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::DotEnv { path, line, name } => write!(f, "{} in {}, line {line}", name, path.display()),
+            Self::DotEnv { path, line, name } => {
+                write!(f, "{} in {}, line {line}", name, path.display())
+            }
             Self::Profile => f.write_str("the AWS profile"),
             Self::StackOutput { stack, output } => write!(f, "output {output} of stack {stack}"),
-            Self::StackParameter { stack, parameter } => write!(f, "parameter {parameter} of stack {stack}"),
+            Self::StackParameter { stack, parameter } => {
+                write!(f, "parameter {parameter} of stack {stack}")
+            }
             Self::Default => f.write_str("default"),
         }
     }
@@ -111,7 +115,8 @@ fn list(problems: &[Problem]) -> String {
     match problems {
         [only] => only.to_string(),
         many => {
-            let lines: Vec<String> = many.iter().map(|problem| format!("\n  - {problem}")).collect();
+            let lines: Vec<String> =
+                many.iter().map(|problem| format!("\n  - {problem}")).collect();
             format!("{} settings are wrong or missing:{}", many.len(), lines.concat())
         }
     }
@@ -137,13 +142,19 @@ impl Layers {
         }
         for name in variable.names() {
             if let Some(value) = self.environment.get(name) {
-                return Some(Setting { value: value.to_owned(), source: Source::Environment(name) });
+                return Some(Setting {
+                    value: value.to_owned(),
+                    source: Source::Environment(name),
+                });
             }
         }
         for name in variable.names() {
             if let Some((value, line)) = self.dotenv.get(name) {
                 let path = self.dotenv.path().to_path_buf();
-                return Some(Setting { value: value.to_owned(), source: Source::DotEnv { path, line, name } });
+                return Some(Setting {
+                    value: value.to_owned(),
+                    source: Source::DotEnv { path, line, name },
+                });
             }
         }
         None
@@ -194,7 +205,12 @@ impl Resolver<'_> {
     }
 
     /// Returns the value of `variable`; that nothing gives it is a problem. `what` has its article.
-    pub fn required<T>(&mut self, variable: &Variable, flag: Option<&str>, what: &'static str) -> Option<Setting<T>>
+    pub fn required<T>(
+        &mut self,
+        variable: &Variable,
+        flag: Option<&str>,
+        what: &'static str,
+    ) -> Option<Setting<T>>
     where
         T: FromStr<Err: fmt::Display>,
     {
@@ -228,7 +244,11 @@ impl Resolver<'_> {
 
     /// Ends with the problems found, if there are any.
     pub fn finish(self) -> Result<(), InvalidSettings> {
-        if self.problems.is_empty() { Ok(()) } else { Err(InvalidSettings { problems: self.problems }) }
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(InvalidSettings { problems: self.problems })
+        }
     }
 
     fn parse<T>(&mut self, text: &str, source: Source) -> Option<Setting<T>>
@@ -248,7 +268,9 @@ impl Resolver<'_> {
 /// Says how a missing value can be given.
 pub fn remedy(variable: &Variable) -> String {
     match variable.flag {
-        Some(flag) => format!("give --{flag} or set {}, for example {}", variable.name, variable.example),
+        Some(flag) => {
+            format!("give --{flag} or set {}, for example {}", variable.name, variable.example)
+        }
         None => format!("set {}, for example {}", variable.name, variable.example),
     }
 }
@@ -280,7 +302,10 @@ mod tests {
             (&file, None, "us-west-1", "AWS_REGION in .env, line 2"),
         ] {
             let setting = layers.lookup(&vars::REGION, flag).expect("a value");
-            assert_eq!((setting.value.as_str(), setting.source.to_string().as_str()), (value, source));
+            assert_eq!(
+                (setting.value.as_str(), setting.source.to_string().as_str()),
+                (value, source)
+            );
         }
         assert_eq!(layers(&[], "").lookup(&vars::REGION, None), None);
     }
@@ -291,9 +316,17 @@ mod tests {
         let mut resolver = layers.resolver();
         assert_eq!(resolver.required::<Region>(&vars::REGION, None, "the region"), None);
         assert_eq!(resolver.optional::<AccountId>(&vars::ACCOUNT, None), None);
-        assert_eq!(resolver.required::<String>(&vars::CLUSTER_NAME, None, "the cluster's name"), None);
+        assert_eq!(
+            resolver.required::<String>(&vars::CLUSTER_NAME, None, "the cluster's name"),
+            None
+        );
         let text = resolver.finish().unwrap_err().to_string();
-        for part in ["3 settings", "AWS_REGION: `useast2`", "AWS_ACCOUNT_ID in .env, line 1", "give --cluster-name"] {
+        for part in [
+            "3 settings",
+            "AWS_REGION: `useast2`",
+            "AWS_ACCOUNT_ID in .env, line 1",
+            "give --cluster-name",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

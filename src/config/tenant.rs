@@ -3,7 +3,9 @@
 use mtlog_processor::model::{
     arn::RoleArn,
     ids::{BucketName, LogGroupName, Region, TenantId},
-    tenant::{DEFAULT_BUCKET_PREFIX, DeliveryKind, Destination, DesiredLogs, RETENTION_DAYS, TenantItem},
+    tenant::{
+        DEFAULT_BUCKET_PREFIX, DeliveryKind, DesiredLogs, Destination, RETENTION_DAYS, TenantItem,
+    },
 };
 
 use super::{
@@ -109,11 +111,16 @@ fn finish<T>(resolver: Resolver<'_>, value: Option<T>) -> Result<T, InvalidSetti
     value.ok_or(InvalidSettings { problems: Vec::new() })
 }
 
-fn table_with(resolver: &mut Resolver<'_>, layers: &Layers, flags: &TableFlags) -> Option<TableSettings> {
+fn table_with(
+    resolver: &mut Resolver<'_>,
+    layers: &Layers,
+    flags: &TableFlags,
+) -> Option<TableSettings> {
     let connection = connection::resolve_with(resolver, layers, &flags.connection);
     let table = resolver.optional::<String>(&vars::TENANT_TABLE, flags.table.as_deref());
     let project = resolver.or_default::<ProjectName>(&vars::PROJECT, flags.project.as_deref());
-    let environment = resolver.or_default::<EnvironmentName>(&vars::ENVIRONMENT, flags.environment.as_deref());
+    let environment =
+        resolver.or_default::<EnvironmentName>(&vars::ENVIRONMENT, flags.environment.as_deref());
     Some(TableSettings { connection, table, project: project?, environment: environment? })
 }
 
@@ -123,8 +130,12 @@ fn delivery_kind(resolver: &mut Resolver<'_>, text: Option<&str>) -> Option<Deli
 
 fn item(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<TenantItem> {
     let tenant = resolver.flag::<TenantId>("tenant", &flags.tenant);
-    let target_region =
-        required::<Region>(resolver, "target-region", flags.target_region.as_deref(), "the region of the destination");
+    let target_region = required::<Region>(
+        resolver,
+        "target-region",
+        flags.target_region.as_deref(),
+        "the region of the destination",
+    );
     let desired_logs = DesiredLogs::new(flags.applications.iter().cloned());
     let destination = delivery_kind(resolver, flags.kind.as_deref()).and_then(|kind| {
         refuse_flags_of_others(resolver, flags, kind);
@@ -148,8 +159,14 @@ fn item(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<TenantItem
 }
 
 fn cloudwatch(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<Destination> {
-    let role = required::<RoleArn>(resolver, "role-arn", flags.role_arn.as_deref(), "the customer's role");
-    let log_group = required::<LogGroupName>(resolver, "log-group", flags.log_group.as_deref(), "the log group");
+    let role =
+        required::<RoleArn>(resolver, "role-arn", flags.role_arn.as_deref(), "the customer's role");
+    let log_group = required::<LogGroupName>(
+        resolver,
+        "log-group",
+        flags.log_group.as_deref(),
+        "the log group",
+    );
     let retention_days = match flags.retention_days.as_deref() {
         None => None,
         Some(text) => Some(retention(resolver, text)?),
@@ -158,10 +175,19 @@ fn cloudwatch(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<Dest
 }
 
 fn s3(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<Destination> {
-    let bucket = required::<BucketName>(resolver, "bucket-name", flags.bucket_name.as_deref(), "the customer's bucket");
+    let bucket = required::<BucketName>(
+        resolver,
+        "bucket-name",
+        flags.bucket_name.as_deref(),
+        "the customer's bucket",
+    );
     let given = flags.bucket_prefix.as_deref().filter(|prefix| !prefix.is_empty());
     let prefix = given.unwrap_or(DEFAULT_BUCKET_PREFIX).trim_end_matches('/');
-    if prefix.is_empty() || prefix.starts_with('/') || prefix.contains("//") || prefix.chars().any(char::is_control) {
+    if prefix.is_empty()
+        || prefix.starts_with('/')
+        || prefix.contains("//")
+        || prefix.chars().any(char::is_control)
+    {
         let rule = format!("`{prefix}` is not a key prefix: it looks like {DEFAULT_BUCKET_PREFIX}");
         resolver.problem(Problem::Invalid { source: Source::Flag("bucket-prefix"), rule });
     }
@@ -172,13 +198,19 @@ fn retention(resolver: &mut Resolver<'_>, text: &str) -> Option<u16> {
     let days = text.parse().ok().filter(|days| RETENTION_DAYS.contains(days));
     if days.is_none() {
         let choices: Vec<String> = RETENTION_DAYS.iter().map(ToString::to_string).collect();
-        let rule = format!("`{text}` is not a retention period: it is one of {}", choices.join(", "));
+        let rule =
+            format!("`{text}` is not a retention period: it is one of {}", choices.join(", "));
         resolver.problem(Problem::Invalid { source: Source::Flag("retention-days"), rule });
     }
     days
 }
 
-fn required<T>(resolver: &mut Resolver<'_>, flag: &'static str, text: Option<&str>, what: &'static str) -> Option<T>
+fn required<T>(
+    resolver: &mut Resolver<'_>,
+    flag: &'static str,
+    text: Option<&str>,
+    what: &'static str,
+) -> Option<T>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
@@ -193,7 +225,10 @@ where
 fn refuse_flags_of_others(resolver: &mut Resolver<'_>, flags: &DeliveryFlags, kind: DeliveryKind) {
     let others = match kind {
         DeliveryKind::CloudWatch => {
-            vec![(flags.bucket_name.is_some(), "bucket-name"), (flags.bucket_prefix.is_some(), "bucket-prefix")]
+            vec![
+                (flags.bucket_name.is_some(), "bucket-name"),
+                (flags.bucket_prefix.is_some(), "bucket-prefix"),
+            ]
         }
         DeliveryKind::S3 => vec![
             (flags.role_arn.is_some(), "role-arn"),
@@ -202,7 +237,9 @@ fn refuse_flags_of_others(resolver: &mut Resolver<'_>, flags: &DeliveryFlags, ki
         ],
     };
     for (_, flag) in others.into_iter().filter(|(given, _)| *given) {
-        resolver.problem(Problem::Contradiction(format!("--{flag} has no meaning for a {kind} delivery")));
+        resolver.problem(Problem::Contradiction(format!(
+            "--{flag} has no meaning for a {kind} delivery"
+        )));
     }
 }
 
@@ -213,7 +250,9 @@ mod tests {
     fn flags() -> DeliveryFlags {
         DeliveryFlags {
             tenant: "acme".to_owned(),
-            role_arn: Some("arn:aws:iam::222222222222:role/CustomerLogDistribution-us-east-2".to_owned()),
+            role_arn: Some(
+                "arn:aws:iam::222222222222:role/CustomerLogDistribution-us-east-2".to_owned(),
+            ),
             log_group: Some("/ROSA/cluster-logs/acme".to_owned()),
             target_region: Some("us-east-2".to_owned()),
             enabled: true,
@@ -229,7 +268,8 @@ mod tests {
 
     #[test]
     fn flags_become_an_item() {
-        let item = resolved(&DeliveryFlags { applications: vec!["api".to_owned()], ..flags() }).unwrap();
+        let item =
+            resolved(&DeliveryFlags { applications: vec!["api".to_owned()], ..flags() }).unwrap();
         assert_eq!(item.tenant.as_str(), "acme");
         assert_eq!(item.desired_logs.names(), ["api"]);
         assert!(item.enabled);
@@ -241,7 +281,9 @@ mod tests {
             ..flags()
         };
         let destination = resolved(&bucket).unwrap().destination;
-        assert!(matches!(destination, Destination::S3 { prefix, .. } if prefix == DEFAULT_BUCKET_PREFIX));
+        assert!(
+            matches!(destination, Destination::S3 { prefix, .. } if prefix == DEFAULT_BUCKET_PREFIX)
+        );
     }
 
     #[test]
@@ -256,8 +298,14 @@ mod tests {
             ..flags()
         };
         let text = resolved(&wrong).unwrap_err();
-        for part in ["--tenant: `Acme`", "--role-arn", "give --log-group", "`31`", "--target-region", "--bucket-name has no meaning"]
-        {
+        for part in [
+            "--tenant: `Acme`",
+            "--role-arn",
+            "give --log-group",
+            "`31`",
+            "--target-region",
+            "--bucket-name has no meaning",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

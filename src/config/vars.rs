@@ -3,8 +3,6 @@
 //! One table for the command, the engine's documentation and `.env.sample`. A test walks the command line's grammar
 //! and fails when a flag and this table disagree.
 
-use std::fmt::Write as _;
-
 /// Who reads a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -32,7 +30,8 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Connection, Self::Deployment, Self::Cluster, Self::Display, Self::Engine];
+    const ALL: [Self; 5] =
+        [Self::Connection, Self::Deployment, Self::Cluster, Self::Display, Self::Engine];
 
     const fn title(self) -> &'static str {
         match self {
@@ -83,7 +82,17 @@ const fn variable(
     meaning: &'static str,
     example: &'static str,
 ) -> Variable {
-    Variable { name, aliases: &[], flag, meaning, example, default: None, secret: false, reader, section }
+    Variable {
+        name,
+        aliases: &[],
+        flag,
+        meaning,
+        example,
+        default: None,
+        secret: false,
+        reader,
+        section,
+    }
 }
 
 impl Variable {
@@ -202,41 +211,42 @@ pub fn env_sample() -> String {
          # `mtlog config show` tells where each value comes from. Written by `mtlog config sample`.\n",
     );
     for section in Section::ALL {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\n# {}\n", section.title());
+        text.push_str(&format!("\n# {}\n", section.title()));
         for variable in ALL.iter().filter(|variable| variable.section == section) {
-            let _ = write!(text, "\n# {}", capitalised(variable.meaning));
+            text.push_str(&format!("\n# {}", capitalised(variable.meaning)));
             if let Some(flag) = variable.flag {
-                let _ = write!(text, " (--{flag})");
+                text.push_str(&format!(" (--{flag})"));
             }
-            let _ = writeln!(text, ".");
+            text.push_str(".\n");
             if let Some(default) = variable.default {
-                let _ = writeln!(text, "# Default: {default}");
+                text.push_str(&format!("# Default: {default}\n"));
             }
-            let _ = writeln!(text, "#{}={}", variable.name, variable.example);
+            text.push_str(&format!("#{}={}\n", variable.name, variable.example));
         }
     }
     // The rest is the engine's own; it knows the meanings.
     for variable in engine_variables() {
-        let _ = write!(text, "\n# {}.\n", capitalised(variable.meaning));
+        text.push_str(&format!("\n# {}.\n", capitalised(variable.meaning)));
         if !variable.default.is_empty() {
-            let _ = writeln!(text, "# Default: {}", variable.default);
+            text.push_str(&format!("# Default: {}\n", variable.default));
         }
-        let _ = writeln!(text, "#{}={}", variable.name, variable.default);
+        text.push_str(&format!("#{}={}\n", variable.name, variable.default));
     }
     text
 }
 
 /// Returns the engine's variables that are not in [`ALL`].
 pub fn engine_variables() -> impl Iterator<Item = &'static mtlog_processor::config::Variable> {
-    mtlog_processor::config::VARIABLES.iter().filter(|theirs| {
-        !ALL.iter().any(|ours| ours.names().any(|name| name == theirs.name))
-    })
+    mtlog_processor::config::VARIABLES
+        .iter()
+        .filter(|theirs| !ALL.iter().any(|ours| ours.names().any(|name| name == theirs.name)))
 }
 
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 #[cfg(test)]
@@ -263,9 +273,15 @@ mod tests {
             .map(str::to_owned)
             .collect();
         assert_eq!(lines.len(), ALL.len() + engine_variables().count());
-        let file = DotEnv::parse(Path::new(".env"), &lines.join("\n")).expect("a sample that can be read");
+        let file =
+            DotEnv::parse(Path::new(".env"), &lines.join("\n")).expect("a sample that can be read");
         for variable in ALL {
-            assert_eq!(file.get(variable.name).map(|(value, _)| value), Some(variable.example), "{}", variable.name);
+            assert_eq!(
+                file.get(variable.name).map(|(value, _)| value),
+                Some(variable.example),
+                "{}",
+                variable.name
+            );
         }
     }
 }

@@ -106,7 +106,10 @@ impl ResourceChange {
     /// account. It needs more than an ordinary consent.
     pub fn is_grave(&self) -> bool {
         let carries = is_store(&self.resource_type)
-            || matches!(self.resource_type.as_str(), "AWS::SNS::Subscription" | "AWS::Lambda::EventSourceMapping");
+            || matches!(
+                self.resource_type.as_str(),
+                "AWS::SNS::Subscription" | "AWS::Lambda::EventSourceMapping"
+            );
         self.endangers_data() || (self.action == Action::Remove && carries)
     }
 
@@ -153,7 +156,12 @@ impl fmt::Display for Action {
 mod tests {
     use super::*;
 
-    fn change(resource_type: &str, action: Action, replacement: Replacement, fate: Option<Fate>) -> ResourceChange {
+    fn change(
+        resource_type: &str,
+        action: Action,
+        replacement: Replacement,
+        fate: Option<Fate>,
+    ) -> ResourceChange {
         ResourceChange {
             path: "X".to_owned(),
             resource_type: resource_type.to_owned(),
@@ -168,8 +176,10 @@ mod tests {
     #[test]
     fn what_logs_pass_through_is_not_taken_away_lightly() {
         let kept = change("AWS::SQS::Queue", Action::Remove, Replacement::No, Some(Fate::Retained));
-        let subscription = change("AWS::SNS::Subscription", Action::Remove, Replacement::No, Some(Fate::Deleted));
-        let policy = change("AWS::SQS::QueuePolicy", Action::Remove, Replacement::No, Some(Fate::Deleted));
+        let subscription =
+            change("AWS::SNS::Subscription", Action::Remove, Replacement::No, Some(Fate::Deleted));
+        let policy =
+            change("AWS::SQS::QueuePolicy", Action::Remove, Replacement::No, Some(Fate::Deleted));
         assert!(kept.is_grave() && subscription.is_grave() && !policy.is_grave());
     }
 
@@ -182,9 +192,19 @@ mod tests {
             ("AWS::DynamoDB::Table", Action::Modify, Replacement::Yes, None, true),
             ("AWS::S3::Bucket", Action::Add, Replacement::No, None, false),
             ("AWS::IAM::Role", Action::Remove, Replacement::No, Some(Fate::Deleted), false),
-            ("AWS::CloudFormation::Stack", Action::Remove, Replacement::No, Some(Fate::Deleted), true),
+            (
+                "AWS::CloudFormation::Stack",
+                Action::Remove,
+                Replacement::No,
+                Some(Fate::Deleted),
+                true,
+            ),
         ] {
-            assert_eq!(change(resource_type, action, replacement, fate).endangers_data(), expected, "{resource_type}");
+            assert_eq!(
+                change(resource_type, action, replacement, fate).endangers_data(),
+                expected,
+                "{resource_type}"
+            );
         }
     }
 }

@@ -132,7 +132,11 @@ pub fn desired(
         }
         Target::ClusterVector => {
             draft.cluster();
-            draft.outputs_of(upstream.regional, &["VectorAssumeRolePolicyArn", "CentralS3WriterPolicyArn"], &[]);
+            draft.outputs_of(
+                upstream.regional,
+                &["VectorAssumeRolePolicyArn", "CentralS3WriterPolicyArn"],
+                &[],
+            );
         }
         Target::ClusterProcessor => {
             draft.cluster();
@@ -159,7 +163,16 @@ pub fn desired(
         .iter()
         .map(|child| Upload { template: child.template, key: child.template.object_key() })
         .collect();
-    Ok(Desired { target, stack, template, parameters, wired, uploads, bucket, tags: tags(target, settings, existing) })
+    Ok(Desired {
+        target,
+        stack,
+        template,
+        parameters,
+        wired,
+        uploads,
+        bucket,
+        tags: tags(target, settings, existing),
+    })
 }
 
 /// Returns the URL of an object in the form that works in every region, for buckets with dots, and on emulators.
@@ -167,7 +180,11 @@ pub fn template_url(region: &Region, bucket: &BucketName, key: &str) -> String {
     format!("https://s3.{region}.{}/{bucket}/{key}", Partition::of(region).dns_suffix())
 }
 
-fn tags(target: Target, settings: &DeploySettings, existing: Option<&Stack>) -> BTreeMap<String, String> {
+fn tags(
+    target: Target,
+    settings: &DeploySettings,
+    existing: Option<&Stack>,
+) -> BTreeMap<String, String> {
     let mut tags = existing.map(|stack| stack.tags.clone()).unwrap_or_default();
     tags.retain(|key, _| !VOLATILE_TAGS.contains(&key.as_str()) && !key.starts_with("aws:"));
     tags.insert("Project".to_owned(), settings.project.value.to_string());
@@ -199,7 +216,12 @@ impl Draft<'_> {
     /// Sets project and environment. To change them would make every resource anew.
     fn identity(&mut self, target: Target) {
         let settings = self.settings;
-        self.identify("ProjectName", settings.project.value.as_str(), &settings.project.source, "--project");
+        self.identify(
+            "ProjectName",
+            settings.project.value.as_str(),
+            &settings.project.source,
+            "--project",
+        );
         if target.has_environment() {
             let Setting { value, source } = &settings.environment;
             self.identify("Environment", value.as_str(), source, "--environment");
@@ -207,7 +229,10 @@ impl Draft<'_> {
     }
 
     fn identify(&mut self, name: &'static str, value: &str, source: &Source, flag: &str) {
-        match (self.existing(name).map(str::to_owned), self.existing.map(|stack| stack.name.clone())) {
+        match (
+            self.existing(name).map(str::to_owned),
+            self.existing.map(|stack| stack.name.clone()),
+        ) {
             (Some(existing), Some(stack)) if existing != value => {
                 if *source == Source::Default {
                     return;
@@ -230,7 +255,8 @@ impl Draft<'_> {
             self.set(NAME, &role.value.to_string());
             return;
         }
-        if let Some((stack, arn)) = global.and_then(|stack| Some((stack, stack.outputs.get(NAME)?))) {
+        if let Some((stack, arn)) = global.and_then(|stack| Some((stack, stack.outputs.get(NAME)?)))
+        {
             let source = Source::StackOutput { stack: stack.name.clone(), output: NAME };
             self.wired.push(Wired { parameter: NAME, source });
             self.set(NAME, arn);
@@ -268,7 +294,8 @@ impl Draft<'_> {
                 flags.join(" and ")
             ));
         }
-        let queue = settings.sqs != Part::Removed && (stays(self, settings.sqs, "IncludeSQSStack") || needed);
+        let queue = settings.sqs != Part::Removed
+            && (stays(self, settings.sqs, "IncludeSQSStack") || needed);
         let mut parts = vec![TemplateId::Core];
         for (name, wanted, template) in [
             ("IncludeSQSStack", queue, TemplateId::Sqs),
@@ -342,12 +369,20 @@ impl Draft<'_> {
     }
 
     /// Takes parameters from the outputs of the same name of the regional stack.
-    fn outputs_of(&mut self, regional: Option<&Stack>, required: &[&'static str], optional: &[&'static str]) {
+    fn outputs_of(
+        &mut self,
+        regional: Option<&Stack>,
+        required: &[&'static str],
+        optional: &[&'static str],
+    ) {
         let open = |name: &&&'static str| !self.settings.parameters.contains_key(**name);
-        let (required, optional): (Vec<_>, Vec<_>) =
-            (required.iter().filter(open).copied().collect(), optional.iter().filter(open).copied().collect());
+        let (required, optional): (Vec<_>, Vec<_>) = (
+            required.iter().filter(open).copied().collect(),
+            optional.iter().filter(open).copied().collect(),
+        );
         let Some(stack) = regional else {
-            let missing: Vec<&str> = required.into_iter().filter(|name| self.existing(name).is_none()).collect();
+            let missing: Vec<&str> =
+                required.into_iter().filter(|name| self.existing(name).is_none()).collect();
             if !missing.is_empty() {
                 self.problems.push(format!(
                     "there is no regional stack to take {} from: run `mtlog deploy regional` for this environment and \
@@ -368,8 +403,10 @@ impl Draft<'_> {
                 } else {
                     "run `mtlog deploy regional` with this version"
                 };
-                self.problems
-                    .push(format!("stack `{}` has no output {name}: {remedy}, or give --param {name}=VALUE", stack.name));
+                self.problems.push(format!(
+                    "stack `{}` has no output {name}: {remedy}, or give --param {name}=VALUE",
+                    stack.name
+                ));
             }
         }
         for name in optional {
@@ -381,7 +418,10 @@ impl Draft<'_> {
 
 /// The name is made of checked parts and within S3's limit: 16 + 12 + 1 and a region.
 fn default_bucket(name: &str) -> BucketName {
-    #[expect(clippy::expect_used, reason = "an account id and a region of legal shape always make a legal bucket name")]
+    #[expect(
+        clippy::expect_used,
+        reason = "an account id and a region of legal shape always make a legal bucket name"
+    )]
     name.parse().expect("a legal bucket name")
 }
 
@@ -423,7 +463,10 @@ mod tests {
         let flags = DeployFlags { targets: vec![target.as_str().to_owned()], ..flags.clone() };
         let layers = Layers::new(Environment::default(), DotEnv::default());
         let settings = crate::config::deploy::resolve(&layers, &flags).expect("good settings");
-        let place = Place { account: "111111111111".parse().unwrap(), region: "us-east-2".parse().unwrap() };
+        let place = Place {
+            account: "111111111111".parse().unwrap(),
+            region: "us-east-2".parse().unwrap(),
+        };
         desired(target, "stack".parse().unwrap(), &settings, &place, existing, upstream)
     }
 
@@ -438,7 +481,8 @@ mod tests {
         let made = wanted(Target::Regional, &DeployFlags::default(), None, upstream).unwrap();
         assert_eq!(parameter(&made, "CentralLogDistributionRoleArn"), Some(ROLE));
         assert_eq!(made.wired.len(), 1);
-        let error = wanted(Target::Regional, &DeployFlags::default(), None, Upstream::default()).unwrap_err();
+        let error = wanted(Target::Regional, &DeployFlags::default(), None, Upstream::default())
+            .unwrap_err();
         assert!(error.to_string().contains("--central-role-arn"), "{error}");
     }
 
@@ -456,7 +500,8 @@ mod tests {
         );
         let parts = |flags: &DeployFlags| {
             wanted(Target::Regional, flags, Some(&existing), Upstream::default()).map(|made| {
-                ["IncludeSQSStack", "IncludeLambdaStack"].map(|name| parameter(&made, name).unwrap().to_owned())
+                ["IncludeSQSStack", "IncludeLambdaStack"]
+                    .map(|name| parameter(&made, name).unwrap().to_owned())
             })
         };
         assert_eq!(parts(&DeployFlags::default()).unwrap(), ["true", "true"]);
@@ -469,10 +514,15 @@ mod tests {
     #[test]
     fn a_function_brings_its_queue_and_needs_an_image_of_its_region() {
         let role = Some(ROLE.to_owned());
-        let flags = DeployFlags { lambda: Part::Included, central_role_arn: role, ..DeployFlags::default() };
+        let flags = DeployFlags {
+            lambda: Part::Included,
+            central_role_arn: role,
+            ..DeployFlags::default()
+        };
         let error = wanted(Target::Regional, &flags, None, Upstream::default()).unwrap_err();
         assert!(error.to_string().contains("--image"), "{error}");
-        let image = |region: &str| Some(format!("111111111111.dkr.ecr.{region}.amazonaws.com/x:v1"));
+        let image =
+            |region: &str| Some(format!("111111111111.dkr.ecr.{region}.amazonaws.com/x:v1"));
         let far = DeployFlags { image: image("eu-west-1"), ..flags.clone() };
         let error = wanted(Target::Regional, &far, None, Upstream::default()).unwrap_err();
         assert!(error.to_string().contains("in eu-west-1"), "{error}");
@@ -484,19 +534,31 @@ mod tests {
     #[test]
     fn tags_lose_what_changes_with_every_run_and_keep_the_rest() {
         let existing = stack("p-global", &[], &[]);
-        let made = wanted(Target::Global, &DeployFlags::default(), Some(&existing), Upstream::default()).unwrap();
+        let made =
+            wanted(Target::Global, &DeployFlags::default(), Some(&existing), Upstream::default())
+                .unwrap();
         let keys: Vec<&str> = made.tags.keys().map(String::as_str).collect();
         assert_eq!(keys, ["ManagedBy", "Project", "team"]);
     }
 
     #[test]
     fn another_environment_is_never_put_over_a_stack() {
-        let existing = stack("custom", &[("Environment", "production"), ("ProjectName", "multi-tenant-logging")], &[]);
+        let existing = stack(
+            "custom",
+            &[("Environment", "production"), ("ProjectName", "multi-tenant-logging")],
+            &[],
+        );
         let global = stack("p-global", &[], &[("CentralLogDistributionRoleArn", ROLE)]);
         let upstream = Upstream { global: Some(&global), ..Upstream::default() };
-        let made = wanted(Target::Regional, &DeployFlags::default(), Some(&existing), upstream).unwrap();
-        assert_eq!(parameter(&made, "Environment"), None, "a default does not override what is there");
-        let flags = DeployFlags { environment: Some("staging".to_owned()), ..DeployFlags::default() };
+        let made =
+            wanted(Target::Regional, &DeployFlags::default(), Some(&existing), upstream).unwrap();
+        assert_eq!(
+            parameter(&made, "Environment"),
+            None,
+            "a default does not override what is there"
+        );
+        let flags =
+            DeployFlags { environment: Some("staging".to_owned()), ..DeployFlags::default() };
         let error = wanted(Target::Regional, &flags, Some(&existing), upstream).unwrap_err();
         assert!(error.to_string().contains("`production`"), "{error}");
     }

@@ -18,7 +18,8 @@ pub type Resources = BTreeMap<String, Value>;
 /// Nested stacks themselves are left out where both sides have them: what changes in them is their resources.
 pub fn difference(parent: &str, before: &Resources, after: &Resources) -> Vec<ResourceChange> {
     let mut changes = Vec::new();
-    let path = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+    let path =
+        |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
     for (name, resource) in before {
         if !after.contains_key(name) {
             changes.push(change(path(name), resource, Action::Remove, Some(fate(resource))));
@@ -62,7 +63,12 @@ fn modification(path: String, before: &Value, after: &Value) -> Option<ResourceC
 }
 
 /// Collects the differences below `path`.
-fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<PropertyChange>) {
+fn compare(
+    path: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    found: &mut Vec<PropertyChange>,
+) {
     if before == after {
         return;
     }
@@ -72,7 +78,9 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
         })
     };
     match (before, after) {
-        (Some(Value::Object(old)), Some(Value::Object(new))) if !function(before) && !function(after) => {
+        (Some(Value::Object(old)), Some(Value::Object(new)))
+            if !function(before) && !function(after) =>
+        {
             let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
             names.sort_unstable();
             names.dedup();
@@ -89,7 +97,12 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
             names.sort_unstable();
             names.dedup();
             for name in names {
-                compare(&format!("{path}[{name}]"), old.get(name).copied(), new.get(name).copied(), found);
+                compare(
+                    &format!("{path}[{name}]"),
+                    old.get(name).copied(),
+                    new.get(name).copied(),
+                    found,
+                );
             }
         }
         _ => found.push(property(path, before, after)),
@@ -116,7 +129,9 @@ fn by_name(items: &[Value]) -> Option<BTreeMap<String, &Value>> {
             items.iter().map(|item| Some((item.get(key)?.as_str()?.to_owned(), item))).collect();
         named.filter(|named| named.len() == items.len())
     });
-    Some(named.unwrap_or_else(|| items.iter().enumerate().map(|(place, item)| (place.to_string(), item)).collect()))
+    Some(named.unwrap_or_else(|| {
+        items.iter().enumerate().map(|(place, item)| (place.to_string(), item)).collect()
+    }))
 }
 
 fn change(path: String, resource: &Value, action: Action, fate: Option<Fate>) -> ResourceChange {
@@ -190,7 +205,12 @@ mod tests {
     use super::*;
 
     fn resources(value: &Value) -> Resources {
-        value.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        value
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     #[test]
@@ -212,7 +232,9 @@ mod tests {
             .into_iter()
             .map(|c| (c.path, c.action, c.replacement, c.fate, c.properties.len()))
             .collect();
-        let row = |path: &str, action, replacement, fate, count| (format!("core/{path}"), action, replacement, fate, count);
+        let row = |path: &str, action, replacement, fate, count| {
+            (format!("core/{path}"), action, replacement, fate, count)
+        };
         assert_eq!(
             seen,
             [
@@ -232,16 +254,25 @@ mod tests {
                 "Rules": [{"Id": "Delete", "Days": days}, {"Id": "Abort", "Days": "1"}], "Names": ["a", "b"]}}})
         };
         let changes = difference("", &resources(&list("7")), &resources(&list("14")));
-        let seen: Vec<_> = changes[0].properties.iter().map(|p| (p.path.as_str(), p.before.as_deref())).collect();
+        let seen: Vec<_> =
+            changes[0].properties.iter().map(|p| (p.path.as_str(), p.before.as_deref())).collect();
         assert_eq!(seen, [("Properties.Rules[Delete].Days", Some("7"))]);
     }
 
     #[test]
     fn a_property_is_named_by_its_whole_path() {
-        let before = resources(&json!({"A": {"Type": "T", "Properties": {"P": {"Q": "1", "R": {"Ref": "X"}}}}}));
-        let after = resources(&json!({"A": {"Type": "T", "Properties": {"P": {"Q": "2", "R": {"Ref": "Y"}}}}}));
+        let before = resources(
+            &json!({"A": {"Type": "T", "Properties": {"P": {"Q": "1", "R": {"Ref": "X"}}}}}),
+        );
+        let after = resources(
+            &json!({"A": {"Type": "T", "Properties": {"P": {"Q": "2", "R": {"Ref": "Y"}}}}}),
+        );
         let changes = difference("", &before, &after);
-        let paths: Vec<_> = changes[0].properties.iter().map(|p| (p.path.as_str(), p.after.as_deref())).collect();
-        assert_eq!(paths, [("Properties.P.Q", Some("2")), ("Properties.P.R", Some("{\"Ref\":\"Y\"}"))]);
+        let paths: Vec<_> =
+            changes[0].properties.iter().map(|p| (p.path.as_str(), p.after.as_deref())).collect();
+        assert_eq!(
+            paths,
+            [("Properties.P.Q", Some("2")), ("Properties.P.R", Some("{\"Ref\":\"Y\"}"))]
+        );
     }
 }

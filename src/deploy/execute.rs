@@ -13,12 +13,14 @@ use super::{
     plan::{Operation, Plan},
     stack::{Presence, Stack},
     state::OWN_PREFIX,
-    status::{Phase, ResourceStatus, Standing, StackStatus},
+    status::{Phase, ResourceStatus, StackStatus, Standing},
 };
 use crate::{
     aws::{
-        cloudformation::{ChangeSetIds, ChangeSetKind, ChangeSetRequest, ChangeSetState, CloudFormation},
-        fault::{Fault, FaultClass},
+        cloudformation::{
+            ChangeSetIds, ChangeSetKind, ChangeSetRequest, ChangeSetState, CloudFormation,
+        },
+        fault::{Fault, FaultClass, nested_change_set},
         s3::{S3, Written},
     },
     deploy::change::ResourceChange,
@@ -37,7 +39,10 @@ pub enum ExecuteError {
         fault: Box<Fault>,
     },
     /// CloudFormation cannot make a change set of the template and parameters.
-    #[error("CloudFormation refused the change set for stack `{stack}`: {reason}{}", listed(checks))]
+    #[error(
+        "CloudFormation refused the change set for stack `{stack}`: {reason}{}",
+        listed(checks)
+    )]
     ChangeSetRefused {
         /// The stack.
         stack: String,
@@ -47,7 +52,9 @@ pub enum ExecuteError {
         checks: Vec<String>,
     },
     /// The change set is not there after the time that is allowed for it.
-    #[error("CloudFormation has not finished the change set for stack `{stack}` after {minutes} minutes")]
+    #[error(
+        "CloudFormation has not finished the change set for stack `{stack}` after {minutes} minutes"
+    )]
     ChangeSetSlow {
         /// The stack.
         stack: String,
@@ -129,8 +136,14 @@ pub struct Ended {
 }
 
 /// Makes the bucket for templates.
-pub async fn create_bucket(s3: &S3, bucket: &BucketName, region: &Region) -> Result<(), ExecuteError> {
-    s3.create_private_bucket(bucket, region).await.map_err(doing(format!("create the template bucket `{bucket}`")))
+pub async fn create_bucket(
+    s3: &S3,
+    bucket: &BucketName,
+    region: &Region,
+) -> Result<(), ExecuteError> {
+    s3.create_private_bucket(bucket, region)
+        .await
+        .map_err(doing(format!("create the template bucket `{bucket}`")))
 }
 
 /// Puts the templates into the bucket, unless they are there already.
@@ -144,7 +157,8 @@ pub async fn upload(
     for upload in uploads {
         let what = || format!("upload `{}` to bucket `{bucket}`", upload.template.path());
         let content = upload.template.text().as_bytes().to_vec();
-        let written = s3.put_if_absent(bucket, owner, &upload.key, content).await.map_err(doing(what()))?;
+        let written =
+            s3.put_if_absent(bucket, owner, &upload.key, content).await.map_err(doing(what()))?;
         if written == Written::Now {
             on_event(DeployEvent::Uploaded { key: upload.key.clone() });
         }
@@ -157,7 +171,11 @@ const CHANGE_SET_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Asks CloudFormation for a change set and waits until it is computed. `attempt` tells apart two tries with the
 /// same content.
-pub async fn prepare(client: &CloudFormation, plan: &Plan, attempt: i64) -> Result<Prepared, ExecuteError> {
+pub async fn prepare(
+    client: &CloudFormation,
+    plan: &Plan,
+    attempt: i64,
+) -> Result<Prepared, ExecuteError> {
     let stack = plan.desired.stack.as_str();
     let token = format!("{OWN_PREFIX}{}-{attempt}", plan.content);
     let request = ChangeSetRequest {
@@ -187,13 +205,19 @@ pub async fn prepare(client: &CloudFormation, plan: &Plan, attempt: i64) -> Resu
                 return Ok(Prepared::NoChanges);
             }
             Ok(ChangeSetState::Failed(reason)) => {
-                let checks = client.failed_checks(&ids.change_set).await;
+                let checks = checks(client, &ids.change_set, &reason).await;
                 discard(client, &ids, request.kind).await?;
-                return Err(ExecuteError::ChangeSetRefused { stack: stack.to_owned(), reason, checks });
+                return Err(ExecuteError::ChangeSetRefused {
+                    stack: stack.to_owned(),
+                    reason,
+                    checks,
+                });
             }
             Ok(ChangeSetState::Pending) => {}
             Err(fault) if fault.is_passing() => {}
-            Err(fault) => return Err(doing(format!("read the change set of stack `{stack}`"))(fault)),
+            Err(fault) => {
+                return Err(doing(format!("read the change set of stack `{stack}`"))(fault));
+            }
         }
         if began.elapsed() > CHANGE_SET_LIMIT {
             let minutes = CHANGE_SET_LIMIT.as_secs() / 60;
@@ -209,14 +233,41 @@ pub async fn prepare(client: &CloudFormation, plan: &Plan, attempt: i64) -> Resu
     Ok(Prepared::Ready(Box::new(Ready { ids, changes, token })))
 }
 
+/// How deep stacks are nested at most.
+const DEEPEST: usize = 5;
+
+/// Returns why a change set failed, beyond the reason that it gives itself: what its checks found, and if it failed
+/// because that of a nested stack did, the reason of that one.
+async fn checks(client: &CloudFormation, change_set: &str, reason: &str) -> Vec<String> {
+    let mut found = client.failed_checks(change_set).await;
+    let mut reason = reason.to_owned();
+    for _ in 0..DEEPEST {
+        let Some(nested) = nested_change_set(&reason).map(str::to_owned) else { break };
+        let Ok(ChangeSetState::Failed(inner)) = client.change_set_state(&nested).await else {
+            break;
+        };
+        found.push(inner.clone());
+        found.extend(client.failed_checks(&nested).await);
+        reason = inner;
+    }
+    found
+}
+
 /// Deletes a change set that is not wanted, and the empty stack that it was made for.
-pub async fn discard(client: &CloudFormation, ids: &ChangeSetIds, kind: ChangeSetKind) -> Result<(), ExecuteError> {
+pub async fn discard(
+    client: &CloudFormation,
+    ids: &ChangeSetIds,
+    kind: ChangeSetKind,
+) -> Result<(), ExecuteError> {
     client
         .delete_change_set(&ids.change_set)
         .await
         .map_err(doing(format!("delete the change set `{}`", ids.change_set)))?;
     if kind == ChangeSetKind::Create {
-        let status = client.presence(&ids.stack).await.map_err(doing("read the stack that was not created"))?;
+        let status = client
+            .presence(&ids.stack)
+            .await
+            .map_err(doing("read the stack that was not created"))?;
         if status.stack().is_some_and(|stack| stack.status == StackStatus::ReviewInProgress) {
             client
                 .delete_stack(&ids.stack, &format!("{OWN_PREFIX}discard"))
@@ -238,7 +289,11 @@ pub async fn start(client: &CloudFormation, ready: &Ready) -> Result<History, Ex
 }
 
 /// Starts to delete a stack. Returns where the history stood before.
-pub async fn start_deletion(client: &CloudFormation, stack: &Stack, attempt: i64) -> Result<History, ExecuteError> {
+pub async fn start_deletion(
+    client: &CloudFormation,
+    stack: &Stack,
+    attempt: i64,
+) -> Result<History, ExecuteError> {
     let history = history(client, &stack.id).await?;
     client
         .delete_stack(&stack.id, &format!("{OWN_PREFIX}delete-{attempt}"))
@@ -256,7 +311,8 @@ pub struct History {
 }
 
 async fn history(client: &CloudFormation, stack: &str) -> Result<History, ExecuteError> {
-    let events = client.events(stack, None, 1).await.map_err(doing("read the history of the stack"))?;
+    let events =
+        client.events(stack, None, 1).await.map_err(doing("read the history of the stack"))?;
     Ok(History { stack: stack.to_owned(), last: events.last().map(|event| event.id.clone()) })
 }
 
@@ -264,7 +320,10 @@ async fn history(client: &CloudFormation, stack: &str) -> Result<History, Execut
 const LONGEST_HISTORY: usize = 2_000;
 
 /// Returns the point just before the operation that runs began, so that a watcher sees all of it.
-pub async fn running_operation(client: &CloudFormation, stack: &Stack) -> Result<History, ExecuteError> {
+pub async fn running_operation(
+    client: &CloudFormation,
+    stack: &Stack,
+) -> Result<History, ExecuteError> {
     let events = client
         .events(&stack.id, None, LONGEST_HISTORY)
         .await
@@ -305,30 +364,44 @@ pub async fn watch(
     let mut looks: u32 = 0;
     loop {
         let mut trouble = None;
-        for stack in view.stacks_to_read() {
-            match client.events(&stack, newest.get(&stack).map(String::as_str), LONGEST_HISTORY).await {
+        // The root's events name nested stacks, whose events may name more.
+        let mut pending = vec![history.stack.clone()];
+        let mut visited = Vec::new();
+        while let Some(stack) = pending.pop() {
+            match client
+                .events(&stack, newest.get(&stack).map(String::as_str), LONGEST_HISTORY)
+                .await
+            {
                 Ok(events) => {
                     for event in &events {
                         // A nested stack's earlier operations are not ours.
-                        let old = stack != history.stack && view.began().is_some_and(|began| event.time < began);
+                        let old = stack != history.stack
+                            && view.began().is_some_and(|began| event.time < began);
                         if !old && let Some(row) = view.apply(event) {
                             on_event(DeployEvent::Resource(row.clone()));
                         }
                     }
+                    view.was_read(&stack);
                     if let Some(last) = events.last() {
-                        newest.insert(stack, last.id.clone());
+                        newest.insert(stack.clone(), last.id.clone());
                     }
                 }
                 Err(fault) if fault.class() == FaultClass::Credentials => {
                     return Watched::LostAccess(Box::new(fault));
                 }
-                // A nested stack that is gone has no history to read by its name.
-                Err(fault) if fault.class() == FaultClass::Missing => {}
+                // A stack that is gone for good has no history left to read.
+                Err(fault) if fault.class() == FaultClass::Missing => view.was_read(&stack),
                 Err(fault) => trouble = Some(fault),
             }
+            visited.push(stack);
+            pending = view
+                .nested_to_read()
+                .into_iter()
+                .filter(|stack| !visited.contains(stack))
+                .collect();
         }
-        let stack_rests =
-            view.stack_status().is_some_and(|status| status.phase() != Phase::Running);
+        let stack_rests = trouble.is_none()
+            && view.stack_status().is_some_and(|status| status.phase() != Phase::Running);
         let nothing_heard = view.stack_status().is_none() && began.elapsed() > EVENTS_DUE;
         if stack_rests || nothing_heard {
             match client.presence(&history.stack).await {
@@ -353,7 +426,9 @@ pub async fn watch(
         let pause = match trouble {
             Some(fault) => {
                 troubles += 1;
-                let pause = jittered(patience.longest.min(patience.first * 2u32.saturating_pow(troubles)) * 2);
+                let pause = jittered(
+                    patience.longest.min(patience.first * 2u32.saturating_pow(troubles)) * 2,
+                );
                 on_event(DeployEvent::Waiting { pause, reason: fault.to_string() });
                 pause
             }
@@ -370,12 +445,20 @@ pub async fn watch(
 
 /// Returns the stack's final state, if it is in one.
 fn ending(presence: Presence, looks: u32) -> Option<(StackStatus, Option<Stack>)> {
-    let Presence::Present(stack) = presence else { return Some((StackStatus::DeleteComplete, None)) };
+    let Presence::Present(stack) = presence else {
+        return Some((StackStatus::DeleteComplete, None));
+    };
     match (stack.status.standing(), &stack.status) {
         (Standing::Running | Standing::Reviewing, _) => None,
-        (Standing::Stuck, StackStatus::CreateFailed | StackStatus::UpdateFailed) if looks < FINAL_LOOKS => None,
+        (Standing::Stuck, StackStatus::CreateFailed | StackStatus::UpdateFailed)
+            if looks < FINAL_LOOKS =>
+        {
+            None
+        }
         (Standing::Gone, _) => Some((StackStatus::DeleteComplete, None)),
-        (Standing::Done | Standing::RolledBack | Standing::Stuck, status) => Some((status.clone(), Some(*stack))),
+        (Standing::Done | Standing::RolledBack | Standing::Stuck, status) => {
+            Some((status.clone(), Some(*stack)))
+        }
     }
 }
 
@@ -393,7 +476,10 @@ mod tests {
     fn a_pause_varies_by_a_tenth() {
         for _ in 0..100 {
             let pause = jittered(Duration::from_secs(10));
-            assert!((Duration::from_secs(9)..=Duration::from_secs(11)).contains(&pause), "{pause:?}");
+            assert!(
+                (Duration::from_secs(9)..=Duration::from_secs(11)).contains(&pause),
+                "{pause:?}"
+            );
         }
     }
 

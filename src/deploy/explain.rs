@@ -49,7 +49,11 @@ const KNOWN: &[Known] = &[
         "The role trusts an identity provider that IAM does not know in this account.",
         "Create it with `aws iam create-open-id-connect-provider --url https://ISSUER --client-id-list AUDIENCE`, and \
          compare --oidc-provider with the cluster's issuer.",
-        &[&["Invalid principal in policy", "Federated"], &["Invalid principal in policy"], &["OpenIDConnect"]],
+        &[
+            &["Invalid principal in policy", "Federated"],
+            &["Invalid principal in policy"],
+            &["OpenIDConnect"],
+        ],
     ),
     known(
         "MT003",
@@ -70,7 +74,11 @@ const KNOWN: &[Known] = &[
         "another stack uses an output",
         "An output of this stack is exported, and another stack imports it. CloudFormation keeps it until nobody does.",
         "Destroy or update the importing stack first: `aws cloudformation list-imports --export-name NAME`.",
-        &[&["Export", "in use by"], &["cannot be deleted as it is in use"], &["Cannot delete export"]],
+        &[
+            &["Export", "in use by"],
+            &["cannot be deleted as it is in use"],
+            &["Cannot delete export"],
+        ],
     ),
     known(
         "MT007",
@@ -98,14 +106,24 @@ const KNOWN: &[Known] = &[
         "a permission is missing",
         "The identity that CloudFormation acts with may not do this. It is yours, unless the stack has a service role.",
         "Add the action from the message to that identity's policy, then run the same command again.",
-        &[&["is not authorized to perform"], &["AccessDenied"], &["Access Denied"], &["UnauthorizedOperation"]],
+        &[
+            &["is not authorized to perform"],
+            &["AccessDenied"],
+            &["Access Denied"],
+            &["UnauthorizedOperation"],
+        ],
     ),
     known(
         "MT010",
         "a quota is used up",
         "The account may not have more of this kind of resource in this region.",
         "Delete what is not needed, or ask for a higher quota in the Service Quotas console.",
-        &[&["limit exceeded"], &["LimitExceeded"], &["Cannot exceed quota"], &["maximum number of"]],
+        &[
+            &["limit exceeded"],
+            &["LimitExceeded"],
+            &["Cannot exceed quota"],
+            &["maximum number of"],
+        ],
     ),
     known(
         "MT011",
@@ -119,15 +137,21 @@ const KNOWN: &[Known] = &[
         "the encryption key cannot be used",
         "The key is disabled, waits for its deletion, or its policy does not let this service use it.",
         "Look at the key's state and policy in the KMS console; cancel a deletion that should not happen.",
-        &[&["KMS", "is disabled"], &["KMS", "pending deletion"], &["KMSInvalidState"], &["KMS key", "not accessible"]],
+        &[
+            &["KMS", "is disabled"],
+            &["KMS", "pending deletion"],
+            &["KMSInvalidState"],
+            &["KMS key", "not accessible"],
+        ],
     ),
 ];
 
 /// Returns what is known about a failure with this reason.
 pub fn explain(reason: &str) -> Option<&'static Explanation> {
     let reason = reason.to_ascii_lowercase();
-    let shows = |signs: &&[&str]| signs.iter().all(|sign| reason.contains(&sign.to_ascii_lowercase()));
-    KNOWN.iter().find(|known| known.signs.iter().any(|signs| shows(&signs))).map(|known| &known.explanation)
+    let shows =
+        |signs: &&[&str]| signs.iter().all(|sign| reason.contains(&sign.to_ascii_lowercase()));
+    KNOWN.iter().find(|known| known.signs.iter().any(shows)).map(|known| &known.explanation)
 }
 
 /// Returns the explanation with this code.
@@ -147,10 +171,22 @@ mod tests {
     #[test]
     fn reasons_lead_to_their_explanations() {
         for (reason, code) in [
-            ("Role demo-vector-role already exists (Service: Iam, Status Code: 409)", Some("MT001")),
-            ("Resource of type 'AWS::IAM::Role' with identifier 'x' already exists.", Some("MT001")),
-            ("Invalid principal in policy: \"Federated\":\"arn:aws:iam::1:oidc-provider/x\"", Some("MT002")),
-            ("The image manifest or layer media type for the source image x is not supported.", Some("MT003")),
+            (
+                "Role demo-vector-role already exists (Service: Iam, Status Code: 409)",
+                Some("MT001"),
+            ),
+            (
+                "Resource of type 'AWS::IAM::Role' with identifier 'x' already exists.",
+                Some("MT001"),
+            ),
+            (
+                "Invalid principal in policy: \"Federated\":\"arn:aws:iam::1:oidc-provider/x\"",
+                Some("MT002"),
+            ),
+            (
+                "The image manifest or layer media type for the source image x is not supported.",
+                Some("MT003"),
+            ),
             ("Export p-x cannot be deleted as it is in use by q", Some("MT006")),
             ("The bucket you tried to delete is not empty (Service: S3)", Some("MT007")),
             (
@@ -173,6 +209,9 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(codes, sorted);
-        assert_eq!(by_code("mt001").map(|explanation| explanation.title), Some("the name is taken"));
+        assert_eq!(
+            by_code("mt001").map(|explanation| explanation.title),
+            Some("the name is taken")
+        );
     }
 }

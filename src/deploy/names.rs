@@ -144,12 +144,17 @@ impl FromStr for EcrImage {
         let (host, repository) = text.split_once('/').ok_or_else(invalid)?;
         let mut labels = host.splitn(5, '.');
         let mut label = || labels.next().ok_or_else(invalid);
-        let (account, dkr, ecr, region, domain) = (label()?, label()?, label()?, label()?, label()?);
+        let (account, dkr, ecr, region, domain) =
+            (label()?, label()?, label()?, label()?, label()?);
         let account = account.parse().map_err(|_| invalid())?;
         let region = region.parse().map_err(|_| invalid())?;
         let tagged = match repository.split_once("@sha256:") {
-            Some((_, digest)) => digest.len() == 64 && digest.bytes().all(|b| b"0123456789abcdef".contains(&b)),
-            None => repository.rsplit_once(':').is_some_and(|(name, tag)| !name.is_empty() && !tag.is_empty()),
+            Some((_, digest)) => {
+                digest.len() == 64 && digest.bytes().all(|b| b"0123456789abcdef".contains(&b))
+            }
+            None => repository
+                .rsplit_once(':')
+                .is_some_and(|(name, tag)| !name.is_empty() && !tag.is_empty()),
         };
         let legal = dkr == "dkr"
             && (ecr == "ecr" || ecr == "ecr-fips")
@@ -183,9 +188,11 @@ impl FromStr for CentralRole {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         const RULE: &str = "it looks like arn:aws:iam::111122223333:role/ROSA-CentralLogDistributionRole-0123abcd, the \
                             output CentralLogDistributionRoleArn of the global stack";
-        let invalid = || InvalidId { value: text.to_owned(), what: "the ARN of a central role", rule: RULE };
+        let invalid =
+            || InvalidId { value: text.to_owned(), what: "the ARN of a central role", rule: RULE };
         let arn: RoleArn = text.parse().map_err(|_| invalid())?;
-        let suffix = arn.name().strip_prefix("ROSA-CentralLogDistributionRole-").ok_or_else(invalid)?;
+        let suffix =
+            arn.name().strip_prefix("ROSA-CentralLogDistributionRole-").ok_or_else(invalid)?;
         if suffix.len() == 8 && suffix.bytes().all(|b| b"0123456789abcdef".contains(&b)) {
             Ok(Self(arn))
         } else {
@@ -210,7 +217,10 @@ mod tests {
 
     #[test]
     fn names_follow_the_rules_of_the_templates() {
-        check::<ProjectName>(&[("abc", "abc"), ("a-1", "a-1")], &["", "ab", "1ab", "ab-", "aB1", "a_b"]);
+        check::<ProjectName>(
+            &[("abc", "abc"), ("a-1", "a-1")],
+            &["", "ab", "1ab", "ab-", "aB1", "a_b"],
+        );
         check::<EnvironmentName>(&[("production", "production")], &["", "prod", "Production"]);
         check::<ClusterName>(&[("c", "c"), ("C-1", "C-1")], &["", "-c", "c-", "a.b"]);
         check::<Audience>(&[("openshift", "openshift")], &["", "Openshift"]);
@@ -229,11 +239,22 @@ mod tests {
     fn images_tell_their_account_and_region() {
         let text = "111122223333.dkr.ecr.us-east-2.amazonaws.com/log-processor:v1";
         let image: EcrImage = text.parse().unwrap();
-        assert_eq!((image.account().as_str(), image.region().as_str()), ("111122223333", "us-east-2"));
-        let digest = format!("111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b@sha256:{}", "0".repeat(64));
+        assert_eq!(
+            (image.account().as_str(), image.region().as_str()),
+            ("111122223333", "us-east-2")
+        );
+        let digest = format!(
+            "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b@sha256:{}",
+            "0".repeat(64)
+        );
         check::<EcrImage>(
             &[(text, text), (&digest, &digest)],
-            &["", "log-processor:v1", "111122223333.dkr.ecr.us-east-2.amazonaws.com/log-processor", "ghcr.io/a/b:c"],
+            &[
+                "",
+                "log-processor:v1",
+                "111122223333.dkr.ecr.us-east-2.amazonaws.com/log-processor",
+                "ghcr.io/a/b:c",
+            ],
         );
     }
 

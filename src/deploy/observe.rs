@@ -53,14 +53,20 @@ const RECENT_EVENTS: usize = 100;
 /// Reads the stack called `name`.
 pub async fn observe(client: &CloudFormation, name: &str) -> Result<Observed, Fault> {
     let presence = client.presence(name).await?;
-    let mut observed =
-        Observed { presence, resources: Vec::new(), change_sets: Vec::new(), running_token: None, template: None };
+    let mut observed = Observed {
+        presence,
+        resources: Vec::new(),
+        change_sets: Vec::new(),
+        running_token: None,
+        template: None,
+    };
     let Presence::Present(stack) = &observed.presence else { return Ok(observed) };
     if needs_resources(stack) {
         observed.resources = client.resources(&stack.id).await?;
     }
     if stack.status == StackStatus::ReviewInProgress {
-        observed.change_sets = client.change_sets(&stack.id).await?.into_iter().map(|set| set.name).collect();
+        observed.change_sets =
+            client.change_sets(&stack.id).await?.into_iter().map(|set| set.name).collect();
     } else {
         observed.template = Some(client.template(&stack.id).await?);
     }
@@ -73,13 +79,18 @@ pub async fn observe(client: &CloudFormation, name: &str) -> Result<Observed, Fa
 }
 
 /// Reads the stacks nested in `stack`, by the name that the parent's template gives them.
-pub async fn children(client: &CloudFormation, stack: &Stack) -> Result<BTreeMap<String, ObservedChild>, Fault> {
+pub async fn children(
+    client: &CloudFormation,
+    stack: &Stack,
+) -> Result<BTreeMap<String, ObservedChild>, Fault> {
     let mut children = BTreeMap::new();
     for resource in client.resources(&stack.id).await? {
         if resource.resource_type != NESTED_STACK_TYPE || resource.status.phase() == Phase::Failed {
             continue;
         }
-        let Presence::Present(child) = client.presence(&resource.physical_id).await? else { continue };
+        let Presence::Present(child) = client.presence(&resource.physical_id).await? else {
+            continue;
+        };
         if child.status == StackStatus::DeleteComplete {
             continue;
         }

@@ -58,11 +58,15 @@ pub struct OperationView {
     stack_status: Option<ResourceStatus>,
 }
 
-/// Whether a nested stack still has events to come.
+/// Whether a nested stack still has events that were not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Liveness {
+    /// It is at work: there will be more.
     Running,
-    Ended,
+    /// It has ended, but its last events were not read yet.
+    Unread,
+    /// Everything of it was read.
+    Read,
 }
 
 impl OperationView {
@@ -91,11 +95,18 @@ impl OperationView {
             return None;
         }
         let prefix = self.prefixes.get(&event.stack_id)?;
-        let path = if prefix.is_empty() { event.logical_id.clone() } else { format!("{prefix}/{}", event.logical_id) };
+        let path = if prefix.is_empty() {
+            event.logical_id.clone()
+        } else {
+            format!("{prefix}/{}", event.logical_id)
+        };
         if let Some(nested) = event.nested_stack() {
             self.prefixes.insert(nested.to_owned(), path.clone());
-            let liveness =
-                if event.status.phase() == Phase::Running { Liveness::Running } else { Liveness::Ended };
+            let liveness = if event.status.phase() == Phase::Running {
+                Liveness::Running
+            } else {
+                Liveness::Unread
+            };
             self.live.insert(nested.to_owned(), liveness);
         }
         if event.status.phase() == Phase::Failed {
@@ -135,15 +146,20 @@ impl OperationView {
         }
     }
 
-    /// Returns the ids of the stacks whose events have to be read: the root and the nested stacks at work.
-    pub fn stacks_to_read(&self) -> Vec<String> {
-        let nested = self.live.iter().filter(|(_, liveness)| **liveness == Liveness::Running).map(|(id, _)| id.clone());
-        std::iter::once(self.root.clone()).chain(nested).collect()
+    /// Returns the ids of the nested stacks whose events have to be read: those at work, and those
+    /// that ended since.
+    pub fn nested_to_read(&self) -> Vec<String> {
+        let unread = self.live.iter().filter(|(_, liveness)| **liveness != Liveness::Read);
+        unread.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Returns every nested stack of the operation.
-    pub fn nested_stacks(&self) -> impl Iterator<Item = &str> {
-        self.live.keys().map(String::as_str)
+    /// Notes that the events of a stack were read, up to its last if it has ended.
+    pub fn was_read(&mut self, stack: &str) {
+        if let Some(liveness) = self.live.get_mut(stack)
+            && *liveness == Liveness::Unread
+        {
+            *liveness = Liveness::Read;
+        }
     }
 
     /// Returns the stack's own state, as its last event told it.
@@ -166,7 +182,9 @@ impl OperationView {
         let mut rows: Vec<&Row> = self
             .rows
             .values()
-            .filter(|row| row.status.phase() == Phase::Running && row.resource_type != NESTED_STACK_TYPE)
+            .filter(|row| {
+                row.status.phase() == Phase::Running && row.resource_type != NESTED_STACK_TYPE
+            })
             .collect();
         rows.sort_by(|a, b| a.began.cmp(&b.began).then_with(|| a.path.cmp(&b.path)));
         rows
@@ -176,14 +194,18 @@ impl OperationView {
     pub fn finished(&self) -> usize {
         self.rows
             .values()
-            .filter(|row| row.status.phase() != Phase::Running && row.resource_type != NESTED_STACK_TYPE)
+            .filter(|row| {
+                row.status.phase() != Phase::Running && row.resource_type != NESTED_STACK_TYPE
+            })
             .count()
     }
 
     /// Whether what was done is being undone.
     pub fn is_rolling_back(&self) -> bool {
         self.stack_status.as_ref().is_some_and(|status| {
-            status.is_rollback() || *status == ResourceStatus::CreateFailed || *status == ResourceStatus::UpdateFailed
+            status.is_rollback()
+                || *status == ResourceStatus::CreateFailed
+                || *status == ResourceStatus::UpdateFailed
         })
     }
 
@@ -216,7 +238,15 @@ mod tests {
     const ROOT: &str = "arn:aws:cloudformation:us-east-2:1:stack/root/1";
     const CORE: &str = "arn:aws:cloudformation:us-east-2:1:stack/root-Core/2";
 
-    fn event(second: i64, stack: &str, logical: &str, physical: &str, kind: &str, status: &str, reason: &str) -> StackEvent {
+    fn event(
+        second: i64,
+        stack: &str,
+        logical: &str,
+        physical: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> StackEvent {
         StackEvent {
             id: format!("{stack}-{logical}-{status}-{second}"),
             stack_id: stack.to_owned(),
@@ -237,14 +267,38 @@ mod tests {
         let events = [
             event(0, ROOT, "root", ROOT, nested, "CREATE_IN_PROGRESS", "User Initiated"),
             event(1, ROOT, "Core", "", nested, "CREATE_IN_PROGRESS", ""),
-            event(2, ROOT, "Core", CORE, nested, "CREATE_IN_PROGRESS", "Resource creation Initiated"),
+            event(
+                2,
+                ROOT,
+                "Core",
+                CORE,
+                nested,
+                "CREATE_IN_PROGRESS",
+                "Resource creation Initiated",
+            ),
             // The parent's failure is read before the child's events that explain it.
-            event(9, ROOT, "Core", CORE, nested, "CREATE_FAILED", "Embedded stack x was not successfully created"),
+            event(
+                9,
+                ROOT,
+                "Core",
+                CORE,
+                nested,
+                "CREATE_FAILED",
+                "Embedded stack x was not successfully created",
+            ),
             event(10, ROOT, "root", ROOT, nested, "ROLLBACK_IN_PROGRESS", ""),
             event(3, CORE, "root-Core", CORE, nested, "CREATE_IN_PROGRESS", ""),
             event(4, CORE, "Bucket", "b", "AWS::S3::Bucket", "CREATE_IN_PROGRESS", ""),
             event(6, CORE, "Role", "", "AWS::IAM::Role", "CREATE_FAILED", "Role x already exists"),
-            event(7, CORE, "Bucket", "b", "AWS::S3::Bucket", "CREATE_FAILED", "Resource creation cancelled"),
+            event(
+                7,
+                CORE,
+                "Bucket",
+                "b",
+                "AWS::S3::Bucket",
+                "CREATE_FAILED",
+                "Resource creation cancelled",
+            ),
         ];
         for event in &events {
             view.apply(event);
@@ -256,18 +310,24 @@ mod tests {
     fn the_cause_is_found_below_its_consequences() {
         let view = failed_creation();
         let cause = view.root_cause().expect("a cause");
-        assert_eq!((cause.path.as_str(), cause.reason.as_str()), ("Core/Role", "Role x already exists"));
+        assert_eq!(
+            (cause.path.as_str(), cause.reason.as_str()),
+            ("Core/Role", "Role x already exists")
+        );
         assert_eq!(view.failures().iter().filter(|failure| failure.consequence).count(), 2);
         assert!(view.is_rolling_back());
     }
 
     #[test]
-    fn only_stacks_at_work_are_read() {
+    fn a_nested_stack_is_read_until_its_last_event_was() {
         let mut view = OperationView::new(ROOT);
         view.apply(&event(1, ROOT, "Core", CORE, NESTED_STACK_TYPE, "UPDATE_IN_PROGRESS", ""));
-        assert_eq!(view.stacks_to_read(), [ROOT, CORE]);
+        view.was_read(CORE);
+        assert_eq!(view.nested_to_read(), [CORE]);
         view.apply(&event(2, ROOT, "Core", CORE, NESTED_STACK_TYPE, "UPDATE_COMPLETE", ""));
-        assert_eq!(view.stacks_to_read(), [ROOT]);
+        assert_eq!(view.nested_to_read(), [CORE], "what happened since was not read");
+        view.was_read(CORE);
+        assert!(view.nested_to_read().is_empty());
     }
 
     #[test]
@@ -283,7 +343,15 @@ mod tests {
     fn a_row_remembers_when_its_work_began() {
         let mut view = OperationView::new(ROOT);
         view.apply(&event(1, ROOT, "Q", "", "AWS::SQS::Queue", "CREATE_IN_PROGRESS", ""));
-        view.apply(&event(2, ROOT, "Q", "q", "AWS::SQS::Queue", "CREATE_IN_PROGRESS", "Resource creation Initiated"));
+        view.apply(&event(
+            2,
+            ROOT,
+            "Q",
+            "q",
+            "AWS::SQS::Queue",
+            "CREATE_IN_PROGRESS",
+            "Resource creation Initiated",
+        ));
         view.apply(&event(9, ROOT, "Q", "q", "AWS::SQS::Queue", "CREATE_COMPLETE", ""));
         let row = view.rows().next().expect("a row");
         assert_eq!(row.reached.as_second() - row.began.as_second(), 8);

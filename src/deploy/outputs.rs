@@ -16,7 +16,9 @@ const VARIABLES: [(&str, &str); 6] = [
 pub fn variables(outputs: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     VARIABLES
         .iter()
-        .filter_map(|(output, variable)| Some(((*variable).to_owned(), outputs.get(*output)?.clone())))
+        .filter_map(|(output, variable)| {
+            Some(((*variable).to_owned(), outputs.get(*output)?.clone()))
+        })
         .collect()
 }
 
@@ -27,9 +29,13 @@ mod tests {
 
     #[test]
     fn every_output_that_is_used_exists_in_a_template() {
-        let documents = [TemplateId::Global, TemplateId::Regional].map(|t| Document::parse(t.text()).unwrap());
+        let documents =
+            [TemplateId::Global, TemplateId::Regional].map(|t| Document::parse(t.text()).unwrap());
         for (output, _) in VARIABLES {
-            assert!(documents.iter().any(|document| document.section("Outputs").contains_key(output)), "{output}");
+            assert!(
+                documents.iter().any(|document| document.section("Outputs").contains_key(output)),
+                "{output}"
+            );
         }
     }
 }

@@ -71,7 +71,10 @@ pub fn choose(
     let mut chosen = Chosen::default();
     for name in decided.keys() {
         if !declared.iter().any(|parameter| &parameter.name == name) {
-            errors.push(ParameterError::Unknown { name: name.clone(), suggestion: similar(name, declared) });
+            errors.push(ParameterError::Unknown {
+                name: name.clone(),
+                suggestion: similar(name, declared),
+            });
         }
     }
     for parameter in declared {
@@ -79,14 +82,19 @@ pub fn choose(
         let (value, sent) = match (decided.get(name), existing.get(name), &parameter.default) {
             (Some(value), _, _) => {
                 if let Some(rule) = broken_rule(parameter, value) {
-                    errors.push(ParameterError::Rule { name: name.clone(), value: value.clone(), rule });
+                    errors.push(ParameterError::Rule {
+                        name: name.clone(),
+                        value: value.clone(),
+                        rule,
+                    });
                 }
                 (value, Some(ParameterValue::Set(value.clone())))
             }
             (None, Some(value), _) => (value, Some(ParameterValue::Previous)),
             (None, None, Some(default)) => (default, None),
             (None, None, None) => {
-                let description = parameter.description.clone().unwrap_or_else(|| "it has no default".to_owned());
+                let description =
+                    parameter.description.clone().unwrap_or_else(|| "it has no default".to_owned());
                 errors.push(ParameterError::Missing { name: name.clone(), description });
                 continue;
             }
@@ -106,7 +114,11 @@ pub fn choose(
     }
     for (name, value) in existing {
         if !declared.iter().any(|parameter| &parameter.name == name) {
-            chosen.changes.push(ParameterChange { name: name.clone(), before: Some(value.clone()), after: None });
+            chosen.changes.push(ParameterChange {
+                name: name.clone(),
+                before: Some(value.clone()),
+                after: None,
+            });
         }
     }
     if errors.is_empty() { Ok(chosen) } else { Err(errors) }
@@ -117,7 +129,9 @@ fn broken_rule(parameter: &Declared, value: &str) -> Option<String> {
     let constraint = |fallback: String| {
         parameter.constraint.as_ref().map_or(fallback, |text| text.trim_end_matches('.').to_owned())
     };
-    if !parameter.allowed_values.is_empty() && !parameter.allowed_values.iter().any(|allowed| allowed == value) {
+    if !parameter.allowed_values.is_empty()
+        && !parameter.allowed_values.iter().any(|allowed| allowed == value)
+    {
         return Some(format!("it is one of {}", parameter.allowed_values.join(", ")));
     }
     if let Some(pattern) = &parameter.allowed_pattern {
@@ -156,7 +170,10 @@ fn similar(name: &str, declared: &[Declared]) -> Option<String> {
         .map(|parameter| &parameter.name)
         .find(|known| {
             let known = known.to_ascii_lowercase();
-            known == wanted || known.starts_with(&wanted) || wanted.starts_with(&known) || known.contains(&wanted)
+            known == wanted
+                || known.starts_with(&wanted)
+                || wanted.starts_with(&known)
+                || known.contains(&wanted)
         })
         .cloned()
 }
@@ -181,26 +198,44 @@ mod tests {
     #[test]
     fn what_nobody_decides_stays_as_it_is() {
         let parameters = [declared("A", None), declared("B", Some("b")), declared("C", Some("c"))];
-        let chosen = choose(&parameters, &map(&[("C", "new")]), &map(&[("A", "kept"), ("Gone", "x")])).unwrap();
+        let chosen =
+            choose(&parameters, &map(&[("C", "new")]), &map(&[("A", "kept"), ("Gone", "x")]))
+                .unwrap();
         assert_eq!(chosen.sent.get("A"), Some(&ParameterValue::Previous));
         assert_eq!(chosen.sent.get("B"), None, "a default is not sent");
         assert_eq!(chosen.sent.get("C"), Some(&ParameterValue::Set("new".to_owned())));
-        assert!(!chosen.sent.contains_key("Gone"), "a parameter that the template lost is not sent");
+        assert!(
+            !chosen.sent.contains_key("Gone"),
+            "a parameter that the template lost is not sent"
+        );
         let names: Vec<&str> = chosen.changes.iter().map(|change| change.name.as_str()).collect();
         assert_eq!(names, ["B", "C", "Gone"]);
     }
 
     #[test]
     fn every_wrong_parameter_is_named() {
-        let number =
-            Declared { kind: "Number".to_owned(), minimum: Some("1".to_owned()), ..declared("Days", Some("7")) };
-        let pattern = Declared { allowed_pattern: Some("^[a-z]+$".to_owned()), ..declared("Name", Some("x")) };
-        let values = Declared { allowed_values: vec!["a".to_owned()], ..declared("Choice", Some("a")) };
+        let number = Declared {
+            kind: "Number".to_owned(),
+            minimum: Some("1".to_owned()),
+            ..declared("Days", Some("7"))
+        };
+        let pattern = Declared {
+            allowed_pattern: Some("^[a-z]+$".to_owned()),
+            ..declared("Name", Some("x"))
+        };
+        let values =
+            Declared { allowed_values: vec!["a".to_owned()], ..declared("Choice", Some("a")) };
         let parameters = [number, pattern, values, declared("Needed", None)];
         let decided = map(&[("Days", "0"), ("Name", "X1"), ("Choice", "b"), ("name", "x")]);
         let errors = choose(&parameters, &decided, &BTreeMap::new()).unwrap_err();
         let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        for part in ["`Days` cannot be `0`", "`Name` cannot be `X1`", "one of a", "`Needed` is missing", "mean `Name`"] {
+        for part in [
+            "`Days` cannot be `0`",
+            "`Name` cannot be `X1`",
+            "one of a",
+            "`Needed` is missing",
+            "mean `Name`",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert_eq!(errors.len(), 5);
@@ -214,7 +249,8 @@ mod tests {
             ..declared("List", Some(""))
         };
         for (value, good) in [("", true), ("a,b", true), ("a,1", false)] {
-            let result = choose(std::slice::from_ref(&list), &map(&[("List", value)]), &BTreeMap::new());
+            let result =
+                choose(std::slice::from_ref(&list), &map(&[("List", value)]), &BTreeMap::new());
             assert_eq!(result.is_ok(), good, "{value}");
         }
     }

@@ -57,11 +57,16 @@ pub struct Plan {
 /// Plans for one stack.
 pub fn plan(desired: Desired, observed: &Observed) -> Result<Plan, Obstacles> {
     let text = desired.template.text();
-    let document = Document::parse(text).map_err(|error| Obstacles { problems: vec![error.to_string()] })?;
+    let document =
+        Document::parse(text).map_err(|error| Obstacles { problems: vec![error.to_string()] })?;
     let existing = observed.presence.stack();
     let nothing = BTreeMap::new();
-    let chosen = choose(&document.parameters(), &desired.parameters, existing.map_or(&nothing, |s| &s.parameters))
-        .map_err(|errors| Obstacles { problems: errors.iter().map(ToString::to_string).collect() })?;
+    let chosen = choose(
+        &document.parameters(),
+        &desired.parameters,
+        existing.map_or(&nothing, |s| &s.parameters),
+    )
+    .map_err(|errors| Obstacles { problems: errors.iter().map(ToString::to_string).collect() })?;
     let tags = tag_changes(existing, &desired.tags);
     let content = content(text, &chosen, &desired.tags);
     let circumstances = Circumstances {
@@ -71,12 +76,16 @@ pub fn plan(desired: Desired, observed: &Observed) -> Result<Plan, Obstacles> {
     };
     let approach = approach(&observed.presence, circumstances);
     let operation = match &approach {
-        Approach::Create | Approach::DeleteThenCreate | Approach::WaitThenCreate => Operation::Create,
+        Approach::Create | Approach::DeleteThenCreate | Approach::WaitThenCreate => {
+            Operation::Create
+        }
         Approach::Refuse(_) => Operation::Blocked,
         Approach::Attach => Operation::Update,
         Approach::Update | Approach::WaitThenUpdate => {
-            let same_template =
-                observed.template.as_deref().is_some_and(|deployed| same_template(deployed, text, &document));
+            let same_template = observed
+                .template
+                .as_deref()
+                .is_some_and(|deployed| same_template(deployed, text, &document));
             if same_template && chosen.changes.is_empty() && tags.is_empty() {
                 Operation::Nothing
             } else {
@@ -90,7 +99,11 @@ pub fn plan(desired: Desired, observed: &Observed) -> Result<Plan, Obstacles> {
 impl Plan {
     /// Returns the template's defaults of parameters.
     pub fn defaults(&self) -> BTreeMap<String, String> {
-        self.document.parameters().into_iter().filter_map(|declared| Some((declared.name, declared.default?))).collect()
+        self.document
+            .parameters()
+            .into_iter()
+            .filter_map(|declared| Some((declared.name, declared.default?)))
+            .collect()
     }
 
     /// Returns what changes in the stack and in those nested in it, worked out from templates alone.
@@ -101,9 +114,11 @@ impl Plan {
         place: &Place,
     ) -> Vec<ResourceChange> {
         let stack = observed.presence.stack();
-        let has_resources = matches!(self.approach, Approach::Update | Approach::WaitThenUpdate | Approach::Attach);
+        let has_resources =
+            matches!(self.approach, Approach::Update | Approach::WaitThenUpdate | Approach::Attach);
         let attributes = outputs_of(children);
-        let pseudo = pseudo(place, self.desired.stack.as_str(), stack.map(|stack| stack.id.as_str()));
+        let pseudo =
+            pseudo(place, self.desired.stack.as_str(), stack.map(|stack| stack.id.as_str()));
         let scope = |parameters: &BTreeMap<String, String>| Scope {
             parameters: parameters.clone(),
             pseudo: pseudo.clone(),
@@ -130,9 +145,16 @@ impl Plan {
             let old = deployed.and_then(|child| {
                 let document = child.document.as_ref()?;
                 let parameters = child.stack.parameters.clone();
-                Some(evaluate::resources(document, &child_scope(document, parameters, place, deployed)))
+                Some(evaluate::resources(
+                    document,
+                    &child_scope(document, parameters, place, deployed),
+                ))
             });
-            changes.extend(difference(child.resource, &old.unwrap_or_default(), &new.unwrap_or_default()));
+            changes.extend(difference(
+                child.resource,
+                &old.unwrap_or_default(),
+                &new.unwrap_or_default(),
+            ));
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         without_containers(changes)
@@ -153,7 +175,10 @@ fn same_template(deployed: &str, text: &str, document: &Document) -> bool {
     deployed == text || Document::parse(deployed).is_ok_and(|deployed| deployed == *document)
 }
 
-fn tag_changes(existing: Option<&Stack>, wanted: &BTreeMap<String, String>) -> Vec<ParameterChange> {
+fn tag_changes(
+    existing: Option<&Stack>,
+    wanted: &BTreeMap<String, String>,
+) -> Vec<ParameterChange> {
     let nothing = BTreeMap::new();
     let existing = existing.map_or(&nothing, |stack| &stack.tags);
     let mut names: Vec<&String> = existing.keys().chain(wanted.keys()).collect();
@@ -175,11 +200,9 @@ fn outputs_of(children: &BTreeMap<String, ObservedChild>) -> BTreeMap<(String, S
     children
         .iter()
         .flat_map(|(name, child)| {
-            child
-                .stack
-                .outputs
-                .iter()
-                .map(move |(output, value)| ((name.clone(), format!("Outputs.{output}")), value.clone()))
+            child.stack.outputs.iter().map(move |(output, value)| {
+                ((name.clone(), format!("Outputs.{output}")), value.clone())
+            })
         })
         .collect()
 }
@@ -188,7 +211,10 @@ fn outputs_of(children: &BTreeMap<String, ObservedChild>) -> BTreeMap<(String, S
 ///
 /// A value that only AWS can tell is taken to stay what it is: it changes only if what it refers to is made anew.
 fn nested_parameters(resource: &Value, deployed: Option<&Stack>) -> BTreeMap<String, String> {
-    let given = resource.get("Properties").and_then(|properties| properties.get("Parameters")).and_then(Value::as_object);
+    let given = resource
+        .get("Properties")
+        .and_then(|properties| properties.get("Parameters"))
+        .and_then(Value::as_object);
     given
         .into_iter()
         .flatten()
@@ -214,9 +240,15 @@ fn child_scope(
     Scope { parameters: with_defaults(document, &parameters), pseudo, attributes: BTreeMap::new() }
 }
 
-fn with_defaults(document: &Document, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut parameters: BTreeMap<String, String> =
-        document.parameters().into_iter().filter_map(|declared| Some((declared.name, declared.default?))).collect();
+fn with_defaults(
+    document: &Document,
+    given: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut parameters: BTreeMap<String, String> = document
+        .parameters()
+        .into_iter()
+        .filter_map(|declared| Some((declared.name, declared.default?)))
+        .collect();
     parameters.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     parameters
 }
@@ -255,7 +287,9 @@ pub struct Reconciled {
 /// knows the present outputs, finds no change. What is certain, added, removed or made anew always stays.
 pub fn reconcile(change_set: Vec<ResourceChange>, estimate: Vec<ResourceChange>) -> Reconciled {
     let mut result = Reconciled::default();
-    let is_below = |path: &str, container: &str| path.strip_prefix(container).is_some_and(|rest| rest.starts_with('/'));
+    let is_below = |path: &str, container: &str| {
+        path.strip_prefix(container).is_some_and(|rest| rest.starts_with('/'))
+    };
     let paths: Vec<String> = change_set.iter().map(|change| change.path.clone()).collect();
     for mut change in change_set {
         let estimated = estimate.iter().find(|candidate| candidate.path == change.path);
@@ -264,8 +298,11 @@ pub fn reconcile(change_set: Vec<ResourceChange>, estimate: Vec<ResourceChange>)
                 continue;
             }
             // Without rows of its own: what the comparison finds in it stands for it.
-            let inner: Vec<ResourceChange> =
-                estimate.iter().filter(|candidate| is_below(&candidate.path, &change.path)).cloned().collect();
+            let inner: Vec<ResourceChange> = estimate
+                .iter()
+                .filter(|candidate| is_below(&candidate.path, &change.path))
+                .cloned()
+                .collect();
             if !inner.is_empty() {
                 result.changes.extend(inner);
             } else if change.action == Action::Modify {
@@ -283,7 +320,9 @@ pub fn reconcile(change_set: Vec<ResourceChange>, estimate: Vec<ResourceChange>)
                 result.hidden += 1;
                 continue;
             }
-            Some(estimated) if change.replacement == Replacement::Maybe => change.replacement = estimated.replacement,
+            Some(estimated) if change.replacement == Replacement::Maybe => {
+                change.replacement = estimated.replacement
+            }
             None | Some(_) => {}
         }
         result.changes.push(change);
@@ -299,7 +338,8 @@ fn without_containers(changes: Vec<ResourceChange>) -> Vec<ResourceChange> {
         .into_iter()
         .filter(|change| {
             let inner = format!("{}/", change.path);
-            change.resource_type != NESTED_STACK_TYPE || !paths.iter().any(|path| path.starts_with(&inner))
+            change.resource_type != NESTED_STACK_TYPE
+                || !paths.iter().any(|path| path.starts_with(&inner))
         })
         .collect()
 }
@@ -338,7 +378,9 @@ mod tests {
 
     fn observed(stack: Option<Stack>) -> Observed {
         Observed {
-            template: stack.as_ref().map(|_| crate::template::catalogue::TemplateId::Regional.text().to_owned()),
+            template: stack
+                .as_ref()
+                .map(|_| crate::template::catalogue::TemplateId::Regional.text().to_owned()),
             presence: stack.map_or(Presence::Absent, |stack| Presence::Present(Box::new(stack))),
             resources: Vec::new(),
             change_sets: Vec::new(),
@@ -349,7 +391,8 @@ mod tests {
     fn deployed(plan: &Plan) -> Stack {
         Stack {
             name: "p-development".to_owned(),
-            id: "arn:aws:cloudformation:us-east-2:111111111111:stack/p-development/0a1b2c3d-1".to_owned(),
+            id: "arn:aws:cloudformation:us-east-2:111111111111:stack/p-development/0a1b2c3d-1"
+                .to_owned(),
             status: StackStatus::CreateComplete,
             reason: None,
             parameters: plan.chosen.effective.clone(),
@@ -384,8 +427,16 @@ mod tests {
     fn the_same_again_is_nothing_to_do() {
         let first = plan(regional(with_queue(), None), &observed(None)).unwrap();
         let stack = deployed(&first);
-        let again = plan(regional(DeployFlags::default(), Some(&stack)), &observed(Some(stack.clone()))).unwrap();
-        assert_eq!(again.operation, Operation::Nothing, "{:?} {:?}", again.chosen.changes, again.tags);
+        let again =
+            plan(regional(DeployFlags::default(), Some(&stack)), &observed(Some(stack.clone())))
+                .unwrap();
+        assert_eq!(
+            again.operation,
+            Operation::Nothing,
+            "{:?} {:?}",
+            again.chosen.changes,
+            again.tags
+        );
         assert_eq!(first.content, again.content);
     }
 
@@ -393,7 +444,10 @@ mod tests {
     fn a_changed_parameter_is_an_update() {
         let first = plan(regional(with_queue(), None), &observed(None)).unwrap();
         let stack = deployed(&first);
-        let flags = DeployFlags { parameters: vec!["S3DeleteAfterDays=14".to_owned()], ..DeployFlags::default() };
+        let flags = DeployFlags {
+            parameters: vec!["S3DeleteAfterDays=14".to_owned()],
+            ..DeployFlags::default()
+        };
         let again = plan(regional(flags, Some(&stack)), &observed(Some(stack.clone()))).unwrap();
         assert_eq!(again.operation, Operation::Update);
         assert_eq!(again.chosen.changes.len(), 1);
@@ -401,7 +455,12 @@ mod tests {
     }
 
     fn row(path: &str, kind: &str, action: Action, certainty: Option<Certainty>) -> ResourceChange {
-        let property = |certainty| PropertyChange { path: "P".to_owned(), before: None, after: None, certainty };
+        let property = |certainty| PropertyChange {
+            path: "P".to_owned(),
+            before: None,
+            after: None,
+            certainty,
+        };
         ResourceChange {
             path: path.to_owned(),
             resource_type: kind.to_owned(),
@@ -442,6 +501,9 @@ mod tests {
         let again = plan(regional(with_queue(), Some(&stack)), &running).unwrap();
         assert_eq!(again.approach, Approach::Attach);
         running.running_token = Some("mtlog-0000000000000000-17".to_owned());
-        assert_eq!(plan(regional(with_queue(), Some(&stack)), &running).unwrap().operation, Operation::Blocked);
+        assert_eq!(
+            plan(regional(with_queue(), Some(&stack)), &running).unwrap().operation,
+            Operation::Blocked
+        );
     }
 }

@@ -80,9 +80,8 @@ pub fn approach(presence: &Presence, circumstances: Circumstances<'_>) -> Approa
         | StackStatus::UpdateRollbackComplete
         | StackStatus::ImportComplete
         | StackStatus::ImportRollbackComplete => Approach::Update,
-        StackStatus::UpdateCompleteCleanupInProgress | StackStatus::UpdateRollbackCompleteCleanupInProgress => {
-            Approach::WaitThenUpdate
-        }
+        StackStatus::UpdateCompleteCleanupInProgress
+        | StackStatus::UpdateRollbackCompleteCleanupInProgress => Approach::WaitThenUpdate,
         StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => {
             let left = leftovers(circumstances.resources);
             if left.is_empty() && stack.status == StackStatus::RollbackComplete {
@@ -115,7 +114,10 @@ pub fn approach(presence: &Presence, circumstances: Circumstances<'_>) -> Approa
 
 /// Whether the resources of a stack in this state have to be looked at.
 pub fn needs_resources(stack: &Stack) -> bool {
-    matches!(stack.status, StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed)
+    matches!(
+        stack.status,
+        StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed
+    )
 }
 
 /// Returns the resources that exist although the creation failed.
@@ -125,11 +127,16 @@ fn leftovers(resources: &[StackResource]) -> Vec<String> {
         .filter(|resource| {
             let gone = resource.status == ResourceStatus::DeleteComplete;
             // Creation failed before there was anything.
-            let never_was = resource.status.phase() == Phase::Failed && resource.physical_id.is_empty();
+            let never_was =
+                resource.status.phase() == Phase::Failed && resource.physical_id.is_empty();
             !gone && !never_was
         })
         .map(|resource| {
-            let kind = if resource.resource_type == NESTED_STACK_TYPE { "nested stack" } else { &resource.resource_type };
+            let kind = if resource.resource_type == NESTED_STACK_TYPE {
+                "nested stack"
+            } else {
+                &resource.resource_type
+            };
             format!("{} ({kind}, {})", resource.logical_id, resource.status)
         })
         .collect()
@@ -170,15 +177,16 @@ mod tests {
     fn expected(status: &StackStatus) -> Approach {
         match status {
             StackStatus::DeleteComplete => Approach::Create,
-            StackStatus::ReviewInProgress | StackStatus::RollbackComplete => Approach::DeleteThenCreate,
+            StackStatus::ReviewInProgress | StackStatus::RollbackComplete => {
+                Approach::DeleteThenCreate
+            }
             StackStatus::CreateComplete
             | StackStatus::UpdateComplete
             | StackStatus::UpdateRollbackComplete
             | StackStatus::ImportComplete
             | StackStatus::ImportRollbackComplete => Approach::Update,
-            StackStatus::UpdateCompleteCleanupInProgress | StackStatus::UpdateRollbackCompleteCleanupInProgress => {
-                Approach::WaitThenUpdate
-            }
+            StackStatus::UpdateCompleteCleanupInProgress
+            | StackStatus::UpdateRollbackCompleteCleanupInProgress => Approach::WaitThenUpdate,
             StackStatus::CreateInProgress
             | StackStatus::RollbackInProgress
             | StackStatus::DeleteInProgress
@@ -186,7 +194,9 @@ mod tests {
             | StackStatus::UpdateRollbackInProgress
             | StackStatus::ImportInProgress
             | StackStatus::ImportRollbackInProgress => Approach::Refuse(Refusal::Busy),
-            StackStatus::RollbackFailed | StackStatus::CreateFailed => Approach::Refuse(Refusal::Leftovers(Vec::new())),
+            StackStatus::RollbackFailed | StackStatus::CreateFailed => {
+                Approach::Refuse(Refusal::Leftovers(Vec::new()))
+            }
             StackStatus::UpdateFailed => Approach::Refuse(Refusal::UpdateFailed),
             StackStatus::UpdateRollbackFailed | StackStatus::ImportRollbackFailed => {
                 Approach::Refuse(Refusal::RollbackFailed)
@@ -196,12 +206,15 @@ mod tests {
         }
     }
 
-    const PLAIN: Circumstances<'_> = Circumstances { resources: &[], change_sets: &[], owner: Owner::Foreign };
+    const PLAIN: Circumstances<'_> =
+        Circumstances { resources: &[], change_sets: &[], owner: Owner::Foreign };
 
     #[test]
     fn every_state_has_its_approach() {
         assert_eq!(approach(&Presence::Absent, PLAIN), Approach::Create);
-        for status in StackStatus::ALL.iter().cloned().chain([StackStatus::Unknown("NEW".to_owned())]) {
+        for status in
+            StackStatus::ALL.iter().cloned().chain([StackStatus::Unknown("NEW".to_owned())])
+        {
             assert_eq!(approach(&stack(status.clone()), PLAIN), expected(&status), "{status}");
         }
     }
@@ -209,7 +222,11 @@ mod tests {
     #[test]
     fn our_own_operation_is_joined_not_repeated() {
         let ours = Circumstances { owner: Owner::Ours, ..PLAIN };
-        for status in [StackStatus::CreateInProgress, StackStatus::UpdateInProgress, StackStatus::RollbackInProgress] {
+        for status in [
+            StackStatus::CreateInProgress,
+            StackStatus::UpdateInProgress,
+            StackStatus::RollbackInProgress,
+        ] {
             assert_eq!(approach(&stack(status), ours), Approach::Attach);
         }
         assert_eq!(approach(&stack(StackStatus::DeleteInProgress), ours), Approach::WaitThenCreate);
@@ -233,7 +250,8 @@ mod tests {
             (StackStatus::CreateFailed, ResourceStatus::CreateComplete, true),
         ] {
             let resources = [resource(resource_status.clone())];
-            let found = approach(&stack(status.clone()), Circumstances { resources: &resources, ..PLAIN });
+            let found =
+                approach(&stack(status.clone()), Circumstances { resources: &resources, ..PLAIN });
             assert_eq!(matches!(found, Approach::Refuse(_)), refused, "{status} {resource_status}");
         }
     }

@@ -157,7 +157,8 @@ impl StackStatus {
         matches!(self.standing(), Standing::Running)
             || matches!(
                 self,
-                Self::UpdateCompleteCleanupInProgress | Self::UpdateRollbackCompleteCleanupInProgress
+                Self::UpdateCompleteCleanupInProgress
+                    | Self::UpdateRollbackCompleteCleanupInProgress
             )
     }
 }
@@ -224,12 +225,18 @@ impl ResourceStatus {
             Self::ImportInProgress => "importing",
             Self::ImportFailed => "could not be imported",
             Self::ImportComplete => "imported",
-            Self::ImportRollbackInProgress | Self::UpdateRollbackInProgress | Self::RollbackInProgress => {
-                "rolling back"
+            Self::ImportRollbackInProgress
+            | Self::UpdateRollbackInProgress
+            | Self::RollbackInProgress => "rolling back",
+            Self::ImportRollbackFailed | Self::UpdateRollbackFailed | Self::RollbackFailed => {
+                "could not be rolled back"
             }
-            Self::ImportRollbackFailed | Self::UpdateRollbackFailed | Self::RollbackFailed => "could not be rolled back",
-            Self::ImportRollbackComplete | Self::UpdateRollbackComplete | Self::RollbackComplete => "rolled back",
-            Self::UpdateRollbackCompleteCleanupInProgress => "rolled back, removing what is no longer needed",
+            Self::ImportRollbackComplete
+            | Self::UpdateRollbackComplete
+            | Self::RollbackComplete => "rolled back",
+            Self::UpdateRollbackCompleteCleanupInProgress => {
+                "rolled back, removing what is no longer needed"
+            }
             Self::Unknown(word) => word,
         }
     }

@@ -116,7 +116,12 @@ pub fn targets(selections: &[Selection], clusters: Clusters) -> Vec<Target> {
             Selection::One(target) => vec![*target],
             Selection::Cluster => vec![Target::ClusterVector, Target::ClusterProcessor],
             Selection::All if clusters == Clusters::Named => {
-                vec![Target::Global, Target::Regional, Target::ClusterVector, Target::ClusterProcessor]
+                vec![
+                    Target::Global,
+                    Target::Regional,
+                    Target::ClusterVector,
+                    Target::ClusterProcessor,
+                ]
             }
             Selection::All => vec![Target::Global, Target::Regional],
         })
@@ -156,7 +161,9 @@ pub fn stack_name(target: Target, naming: Naming<'_>) -> Result<StackName, Inval
 /// Returns the name that the replaced script gave the same stack, where it was another.
 pub fn former_stack_name(target: Target, naming: Naming<'_>) -> Option<StackName> {
     match target {
-        Target::ClusterVector => format!("{}-cluster-{}", naming.project, naming.cluster?).parse().ok(),
+        Target::ClusterVector => {
+            format!("{}-cluster-{}", naming.project, naming.cluster?).parse().ok()
+        }
         Target::Global | Target::Regional | Target::Customer | Target::ClusterProcessor => None,
     }
 }
@@ -167,9 +174,11 @@ mod tests {
 
     #[test]
     fn targets_come_in_the_order_of_dependence_and_once() {
-        let selections: Vec<Selection> =
-            ["cluster", "regional", "global", "regional"].map(|word| word.parse().unwrap()).to_vec();
-        let expected = [Target::Global, Target::Regional, Target::ClusterVector, Target::ClusterProcessor];
+        let selections: Vec<Selection> = ["cluster", "regional", "global", "regional"]
+            .map(|word| word.parse().unwrap())
+            .to_vec();
+        let expected =
+            [Target::Global, Target::Regional, Target::ClusterVector, Target::ClusterProcessor];
         assert_eq!(targets(&selections, Clusters::Named), expected);
         assert_eq!(targets(&[Selection::All], Clusters::None), [Target::Global, Target::Regional]);
         assert!("regionl".parse::<Selection>().is_err());
@@ -178,11 +187,24 @@ mod tests {
     #[test]
     fn stack_names_are_those_of_the_replaced_script() {
         let region = "us-east-2".parse().unwrap();
-        let naming = Naming { project: "p", environment: "production", region: &region, cluster: Some("c1") };
+        let naming = Naming {
+            project: "p",
+            environment: "production",
+            region: &region,
+            cluster: Some("c1"),
+        };
         let names = Target::ALL.map(|target| stack_name(target, naming).unwrap().to_string());
-        let expected =
-            ["p-global", "p-production", "p-customer-us-east-2", "p-cluster-c1-vector", "p-cluster-c1-processor"];
+        let expected = [
+            "p-global",
+            "p-production",
+            "p-customer-us-east-2",
+            "p-cluster-c1-vector",
+            "p-cluster-c1-processor",
+        ];
         assert_eq!(names, expected);
-        assert_eq!(former_stack_name(Target::ClusterVector, naming).unwrap().as_str(), "p-cluster-c1");
+        assert_eq!(
+            former_stack_name(Target::ClusterVector, naming).unwrap().as_str(),
+            "p-cluster-c1"
+        );
     }
 }

@@ -138,8 +138,11 @@ mod tests {
         manifest.add(&tenant, "web", &tally(&["abc"]));
         let mut text = Vec::new();
         manifest.write(&mut text).unwrap();
-        let lines: Vec<serde_json::Value> =
-            String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = String::from_utf8(text)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["application"], &lines[0]["bytes"]), (&"api".into(), &2.into()));
         assert_eq!(

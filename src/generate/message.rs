@@ -105,7 +105,11 @@ pub struct InvalidMessageSize {
 impl MessageSize {
     /// Draws sizes from `least` to `most` bytes. Longer messages stay as they are.
     pub fn between(least: u64, most: u64) -> Result<Self, InvalidMessageSize> {
-        if least <= most { Ok(Self { least, most }) } else { Err(InvalidMessageSize { least, most }) }
+        if least <= most {
+            Ok(Self { least, most })
+        } else {
+            Err(InvalidMessageSize { least, most })
+        }
     }
 }
 
@@ -183,7 +187,8 @@ impl MessageWriter {
         }
         self.lengthen(shape, out);
         match (shape, level) {
-            (Shape::Klog | Shape::StackTrace | Shape::GoStandard, _) | (Shape::Plain, Level::Error) => Stream::Stderr,
+            (Shape::Klog | Shape::StackTrace | Shape::GoStandard, _)
+            | (Shape::Plain, Level::Error) => Stream::Stderr,
             _ => Stream::Stdout,
         }
     }
@@ -192,7 +197,8 @@ impl MessageWriter {
     fn lengthen(&mut self, shape: Shape, out: &mut String) {
         const FIELD: &str = ",\"detail\":\"";
         let Some(size) = self.size else { return };
-        let wanted = usize::try_from(self.random.between(size.least, size.most)).unwrap_or(usize::MAX);
+        let wanted =
+            usize::try_from(self.random.between(size.least, size.most)).unwrap_or(usize::MAX);
         if matches!(shape, Shape::JsonTs | Shape::JsonTime | Shape::JsonAudit) {
             // The field and its closing quote come on top; a gap smaller than that stays open.
             let Some(gap) = wanted.checked_sub(out.len() + FIELD.len() + 1) else { return };
@@ -272,8 +278,17 @@ fn json_ts(time: Timestamp, level: Level, text: &str, random: &mut Random, out: 
         push(out, format_args!("\"{time:.6}\""));
     }
     let controller = random.pick(prose::CONTROLLERS);
-    push(out, format_args!(",\"logger\":\"controller.{controller}\",\"msg\":{}", Value::from(text)));
-    push(out, format_args!(",\"controller\":\"{controller}\",\"attempt\":{},\"reconcileID\":\"", random.below(9)));
+    push(
+        out,
+        format_args!(",\"logger\":\"controller.{controller}\",\"msg\":{}", Value::from(text)),
+    );
+    push(
+        out,
+        format_args!(
+            ",\"controller\":\"{controller}\",\"attempt\":{},\"reconcileID\":\"",
+            random.below(9)
+        ),
+    );
     random.uuid(out);
     out.push_str("\"}");
 }
@@ -281,7 +296,13 @@ fn json_ts(time: Timestamp, level: Level, text: &str, random: &mut Random, out: 
 fn json_time(time: Timestamp, level: Level, text: &str, random: &mut Random, out: &mut String) {
     let controller = random.pick(prose::CONTROLLERS);
     push(out, format_args!("{{\"time\":\"{time:.9}\",\"level\":\"{}\",", level.upper()));
-    push(out, format_args!("\"source\":{{\"file\":\"{controller}/run.go\",\"line\":{}}},", random.between(10, 900)));
+    push(
+        out,
+        format_args!(
+            "\"source\":{{\"file\":\"{controller}/run.go\",\"line\":{}}},",
+            random.between(10, 900)
+        ),
+    );
     push(out, format_args!("\"msg\":{},\"trace_id\":\"", Value::from(text)));
     random.hex(16, out);
     push(out, format_args!("\",\"duration_ms\":{}.{}}}", random.below(3000), random.below(10)));
@@ -290,17 +311,43 @@ fn json_time(time: Timestamp, level: Level, text: &str, random: &mut Random, out
 fn json_audit(time: Timestamp, random: &mut Random, out: &mut String) {
     let resource = random.pick(prose::RESOURCES);
     let (verb, user) = (random.pick(prose::VERBS), random.pick(prose::CONTROLLERS));
-    out.push_str(r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":""#);
+    out.push_str(
+        r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":""#,
+    );
     random.uuid(out);
-    push(out, format_args!(r#"","stage":"ResponseComplete","requestURI":"/api/v1/{resource}?limit=500","#));
-    push(out, format_args!(r#""verb":"{verb}","user":{{"username":"system:serviceaccount:kube-system:{user}","#));
-    out.push_str(r#""groups":["system:serviceaccounts","system:authenticated"]},"sourceIPs":["10.0."#);
+    push(
+        out,
+        format_args!(
+            r#"","stage":"ResponseComplete","requestURI":"/api/v1/{resource}?limit=500","#
+        ),
+    );
+    push(
+        out,
+        format_args!(
+            r#""verb":"{verb}","user":{{"username":"system:serviceaccount:kube-system:{user}","#
+        ),
+    );
+    out.push_str(
+        r#""groups":["system:serviceaccounts","system:authenticated"]},"sourceIPs":["10.0."#,
+    );
     push(out, format_args!(r#"{}.{}"],"#, random.below(256), random.between(1, 254)));
     push(out, format_args!(r#""userAgent":"{}","#, random.pick(prose::USER_AGENTS)));
     push(out, format_args!(r#""objectRef":{{"resource":"{resource}","apiVersion":"v1"}},"#));
-    push(out, format_args!(r#""responseStatus":{{"metadata":{{}},"code":{}}},"#, random.pick(&["200", "201", "404", "409"])));
-    let received = time - jiff::SignedDuration::from_micros(i64::try_from(random.below(40_000)).unwrap_or_default());
-    push(out, format_args!(r#""requestReceivedTimestamp":"{received:.6}","stageTimestamp":"{time:.6}","#));
+    push(
+        out,
+        format_args!(
+            r#""responseStatus":{{"metadata":{{}},"code":{}}},"#,
+            random.pick(&["200", "201", "404", "409"])
+        ),
+    );
+    let received = time
+        - jiff::SignedDuration::from_micros(
+            i64::try_from(random.below(40_000)).unwrap_or_default(),
+        );
+    push(
+        out,
+        format_args!(r#""requestReceivedTimestamp":"{received:.6}","stageTimestamp":"{time:.6}","#),
+    );
     out.push_str(r#""annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}"#);
 }
 
@@ -308,19 +355,50 @@ fn iso_direct(time: Timestamp, level: Level, text: &str, random: &mut Random, ou
     let controller = random.pick(prose::CONTROLLERS);
     match random.below(3) {
         0 => push(out, format_args!("{time:.3} {:<5} [{controller}] {text}", level.upper())),
-        1 => push(out, format_args!("{} {controller} - {} - {text}", time.strftime("%Y-%m-%d %H:%M:%S%.3f"), level.upper())),
-        _ => push(out, format_args!("{} {} {text}", time.strftime("%Y-%m-%dT%H:%M:%S+00:00"), level.upper())),
+        1 => push(
+            out,
+            format_args!(
+                "{} {controller} - {} - {text}",
+                time.strftime("%Y-%m-%d %H:%M:%S%.3f"),
+                level.upper()
+            ),
+        ),
+        _ => push(
+            out,
+            format_args!("{} {} {text}", time.strftime("%Y-%m-%dT%H:%M:%S+00:00"), level.upper()),
+        ),
     }
 }
 
 fn time_equals(time: Timestamp, level: Level, text: &str, random: &mut Random, out: &mut String) {
-    push(out, format_args!("time=\"{time:.0}\" level={} msg={} ", level.lower(), Value::from(text)));
-    push(out, format_args!("component={} pid={}", random.pick(prose::CONTROLLERS), random.between(2, 4000)));
+    push(
+        out,
+        format_args!("time=\"{time:.0}\" level={} msg={} ", level.lower(), Value::from(text)),
+    );
+    push(
+        out,
+        format_args!(
+            "component={} pid={}",
+            random.pick(prose::CONTROLLERS),
+            random.between(2, 4000)
+        ),
+    );
 }
 
 fn klog(time: Timestamp, level: Level, text: &str, random: &mut Random, out: &mut String) {
-    push(out, format_args!("{}{} {:>7} ", level.klog(), time.strftime("%m%d %H:%M:%S%.6f"), random.between(1, 99)));
-    push(out, format_args!("{}.go:{}] ", random.pick(prose::CONTROLLERS), random.between(10, 1200)));
+    push(
+        out,
+        format_args!(
+            "{}{} {:>7} ",
+            level.klog(),
+            time.strftime("%m%d %H:%M:%S%.6f"),
+            random.between(1, 99)
+        ),
+    );
+    push(
+        out,
+        format_args!("{}.go:{}] ", random.pick(prose::CONTROLLERS), random.between(10, 1200)),
+    );
     if random.percent(50) {
         push(out, format_args!("{} err={}", Value::from(text), random.below(9)));
     } else {
@@ -347,12 +425,20 @@ fn fill(phrase: &str, random: &mut Random, out: &mut String) {
             "uuid" => random.uuid(out),
             "ip" => push(
                 out,
-                format_args!("10.{}.{}.{}", random.below(256), random.below(256), random.between(1, 254)),
+                format_args!(
+                    "10.{}.{}.{}",
+                    random.below(256),
+                    random.below(256),
+                    random.between(1, 254)
+                ),
             ),
             "resource" => out.push_str(random.pick(prose::RESOURCES)),
             "controller" => out.push_str(random.pick(prose::CONTROLLERS)),
             "peer" => push(out, format_args!("etcd-{}", random.below(3))),
-            "namespace" => push(out, format_args!("{}-{}", random.pick(prose::WORDS), random.pick(prose::WORDS))),
+            "namespace" => push(
+                out,
+                format_args!("{}-{}", random.pick(prose::WORDS), random.pick(prose::WORDS)),
+            ),
             "name" => {
                 push(out, format_args!("{}-", random.pick(prose::WORDS)));
                 random.hex(5, out);
@@ -379,7 +465,11 @@ mod tests {
 
     const TIME: &str = "2026-11-23T09:41:33.123456789Z";
 
-    fn messages(shapes: ShapeChoice, size: Option<MessageSize>, count: usize) -> Vec<(String, Stream)> {
+    fn messages(
+        shapes: ShapeChoice,
+        size: Option<MessageSize>,
+        count: usize,
+    ) -> Vec<(String, Stream)> {
         let mut writer = MessageWriter::new(Random::named(42, "messages"), shapes, size);
         let time: Timestamp = TIME.parse().unwrap();
         let mut message = String::new();
@@ -410,12 +500,21 @@ mod tests {
             }
         };
         let json = |message: &str| serde_json::from_str::<Value>(message).unwrap();
-        check("json_ts", &|m| json(m)["ts"] == "2026-11-23T09:41:33.123456Z" || m.contains("\"ts\":1795426893.123456,"));
+        check("json_ts", &|m| {
+            json(m)["ts"] == "2026-11-23T09:41:33.123456Z"
+                || m.contains("\"ts\":1795426893.123456,")
+        });
         check("json_time", &|m| json(m)["time"] == TIME);
         check("json_audit", &|m| json(m)["stageTimestamp"] == "2026-11-23T09:41:33.123456Z");
-        check("iso_direct", &|m| m.starts_with("2026-11-23T09:41:33") || m.starts_with("2026-11-23 09:41:33.123 "));
+        check("iso_direct", &|m| {
+            m.starts_with("2026-11-23T09:41:33") || m.starts_with("2026-11-23 09:41:33.123 ")
+        });
         check("time_equals", &|m| m.starts_with("time=\"2026-11-23T09:41:33Z\" level="));
-        check("kubernetes", &|m| "IWE".contains(&m[..1]) && m[1..].starts_with("1123 09:41:33.123456 ") && m.contains(".go:"));
+        check("kubernetes", &|m| {
+            m.starts_with(['I', 'W', 'E'])
+                && m.get(1..).is_some_and(|rest| rest.starts_with("1123 09:41:33.123456 "))
+                && m.contains(".go:")
+        });
         check("go_standard", &|m| m.starts_with("2026/11/23 09:41:33 "));
         check("plain", &|m| !m.contains('\n'));
         check("stack_trace", &|m| m.lines().count() >= 6);
@@ -424,7 +523,9 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_left_unfilled() {
-        let all = [prose::DEBUG, prose::INFO, prose::WARN, prose::ERROR, prose::UNICODE, prose::TRACES].concat();
+        let all =
+            [prose::DEBUG, prose::INFO, prose::WARN, prose::ERROR, prose::UNICODE, prose::TRACES]
+                .concat();
         for phrase in all {
             let mut text = String::new();
             fill(phrase, &mut Random::named(1, "fill"), &mut text);
@@ -435,7 +536,8 @@ mod tests {
     #[test]
     fn a_mix_has_every_shape_and_both_streams() {
         let mixed = messages(ShapeChoice::Mixed, None, 3000);
-        let holds = |test: &dyn Fn(&str) -> bool| mixed.iter().filter(|(message, _)| test(message)).count();
+        let holds =
+            |test: &dyn Fn(&str) -> bool| mixed.iter().filter(|(message, _)| test(message)).count();
         assert!(holds(&|m| m.starts_with('{')) > 500);
         assert!(holds(&|m| m.contains('\n')) > 20);
         assert!(holds(&|m| !m.is_ascii()) > 20);
@@ -447,10 +549,14 @@ mod tests {
     fn short_messages_are_brought_to_the_wanted_size() {
         for shape in ["json_ts", "json_audit", "plain", "kubernetes"] {
             let size = MessageSize::between(900, 1024).unwrap();
-            for (message, _) in messages(ShapeChoice::Only(shape.parse().unwrap()), Some(size), 100) {
+            for (message, _) in messages(ShapeChoice::Only(shape.parse().unwrap()), Some(size), 100)
+            {
                 // Less than a field's frame may be missing where the text was almost long enough.
                 assert!((880..=1024).contains(&message.len()), "{shape}: {}", message.len());
-                assert!(!shape.starts_with("json") || serde_json::from_str::<Value>(&message).is_ok(), "{message}");
+                assert!(
+                    !shape.starts_with("json") || serde_json::from_str::<Value>(&message).is_ok(),
+                    "{message}"
+                );
             }
         }
         assert!(MessageSize::between(2, 1).is_err());

@@ -49,7 +49,11 @@ impl Rate {
     /// Takes a positive number of records a second.
     pub fn per_second(records: f64) -> Result<Self, InvalidPace> {
         // A pause of a year is as good as none at all.
-        if records.is_finite() && records > 1e-7 { Ok(Self(records)) } else { Err(InvalidPace::Rate(records)) }
+        if records.is_finite() && records > 1e-7 {
+            Ok(Self(records))
+        } else {
+            Err(InvalidPace::Rate(records))
+        }
     }
 }
 
@@ -61,7 +65,9 @@ impl Bursts {
         }
         let seconds = |pause: f64| Duration::try_from_secs_f64(pause).ok();
         match (seconds(pauses.0), seconds(pauses.1)) {
-            (Some(shortest), Some(longest)) if shortest <= longest => Ok(Self { sizes, pauses: (shortest, longest) }),
+            (Some(shortest), Some(longest)) if shortest <= longest => {
+                Ok(Self { sizes, pauses: (shortest, longest) })
+            }
             _ => Err(InvalidPace::Pause(pauses.0, pauses.1)),
         }
     }
@@ -156,7 +162,9 @@ impl Pacer {
             return Turn::Now;
         }
         let milliseconds = |pause: Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        Turn::Pause(Duration::from_millis(self.random.between(milliseconds(pauses.0), milliseconds(pauses.1))))
+        Turn::Pause(Duration::from_millis(
+            self.random.between(milliseconds(pauses.0), milliseconds(pauses.1)),
+        ))
     }
 }
 
@@ -173,7 +181,11 @@ pub(crate) enum Next {
 
 impl Pacer {
     /// Waits until the next record is due. `before_pause` runs before each wait.
-    pub(crate) fn next<E>(&mut self, stop: &Stop, mut before_pause: impl FnMut() -> Result<(), E>) -> Result<Next, E> {
+    pub(crate) fn next<E>(
+        &mut self,
+        stop: &Stop,
+        mut before_pause: impl FnMut() -> Result<(), E>,
+    ) -> Result<Next, E> {
         loop {
             if stop.requested() {
                 return Ok(Next::Stopped);
@@ -208,7 +220,10 @@ mod tests {
         let bursts = Pace::Bursts(Bursts::between((2, 2), (3.0, 3.0)).unwrap());
         let pause = Turn::Pause(Duration::from_secs(3));
         use Turn::{End, Now};
-        assert_eq!(turns(bursts, Some(3), 10), [Now, Now, pause, Now, Now, pause, Now, Now, End, End]);
+        assert_eq!(
+            turns(bursts, Some(3), 10),
+            [Now, Now, pause, Now, Now, pause, Now, Now, End, End]
+        );
         assert!(!turns(bursts, None, 100).contains(&End));
     }
 
@@ -218,7 +233,10 @@ mod tests {
         let slow = Pace::Rate(Rate::per_second(0.001).unwrap());
         let seen = turns(slow, None, 3);
         assert_eq!(seen[0], Turn::Now);
-        assert!(matches!(seen[1], Turn::Pause(pause) if pause > Duration::from_secs(900)), "{seen:?}");
+        assert!(
+            matches!(seen[1], Turn::Pause(pause) if pause > Duration::from_secs(900)),
+            "{seen:?}"
+        );
     }
 
     #[test]

@@ -115,8 +115,13 @@ impl Population {
             Replicas::Named(name) => name.clone(),
             Replicas::Count(_) => deployment_pod(seed, application, &owner, &sequence),
         };
-        let pod =
-            Pod { cluster: cluster.to_owned(), tenant: tenant.clone(), application: application.to_owned(), name, sequence };
+        let pod = Pod {
+            cluster: cluster.to_owned(),
+            tenant: tenant.clone(),
+            application: application.to_owned(),
+            name,
+            sequence,
+        };
         check_key(&pod)?;
         Ok(pod)
     }
@@ -137,7 +142,8 @@ impl Pod {
 
 /// Names a pod like a Deployment does: application, hash of the template, suffix.
 fn deployment_pod(seed: u64, application: &str, owner: &str, sequence: &str) -> String {
-    const SUFFIX_LETTERS: &[&str] = &["b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "q", "r", "s", "t"];
+    const SUFFIX_LETTERS: &[&str] =
+        &["b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "q", "r", "s", "t"];
     let mut name = format!("{application}-");
     Random::named(seed, owner).hex(9, &mut name);
     name.push('-');
@@ -161,7 +167,8 @@ fn distinct(what: &'static str, names: &[String]) -> Result<(), InvalidPopulatio
 /// The engine must find the pod in the key again.
 fn check_key(pod: &Pod) -> Result<(), InvalidPopulation> {
     // As long as the name that an object will have.
-    let object = pod.object("20261123-094133-00000000-0000-4000-8000-000000000000.json.gz".to_owned());
+    let object =
+        pod.object("20261123-094133-00000000-0000-4000-8000-000000000000.json.gz".to_owned());
     let key = object.key(&KeyPrefix::default());
     match LogObject::parse(&key, &KeyPrefix::default()) {
         Ok(read) if read == object => Ok(()),
@@ -188,7 +195,8 @@ mod tests {
     fn every_application_of_every_tenant_on_every_cluster_has_its_pods() {
         let pods = population().pods(1).unwrap();
         assert_eq!(pods.len(), 2 * 2 * 3 * 2);
-        let mut names: Vec<String> = pods.iter().map(|pod| pod.object("f".to_owned()).key(&KeyPrefix::default())).collect();
+        let mut names: Vec<String> =
+            pods.iter().map(|pod| pod.object("f".to_owned()).key(&KeyPrefix::default())).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), pods.len());
@@ -207,7 +215,9 @@ mod tests {
 
     #[test]
     fn a_pod_can_be_named() {
-        let pods = Population { replicas: Replicas::Named("etcd-0".to_owned()), ..population() }.pods(1).unwrap();
+        let pods = Population { replicas: Replicas::Named("etcd-0".to_owned()), ..population() }
+            .pods(1)
+            .unwrap();
         assert!(pods.iter().all(|pod| pod.name == "etcd-0"));
     }
 
@@ -221,7 +231,10 @@ mod tests {
         };
         check(&|p| p.tenants.clear(), "no tenant");
         check(&|p| p.replicas = Replicas::Count(0), "no pod");
-        check(&|p| p.clusters = vec!["a".to_owned(), "a".to_owned()], "the cluster `a` is given twice");
+        check(
+            &|p| p.clusters = vec!["a".to_owned(), "a".to_owned()],
+            "the cluster `a` is given twice",
+        );
         check(&|p| p.applications = vec!["a/b".to_owned()], "`/`");
         check(&|p| p.clusters = vec!["..".to_owned()], "cannot be used");
         check(&|p| p.applications = vec!["x".repeat(1000)], "cannot be used");

@@ -104,13 +104,21 @@ pub(crate) const RESOURCES: &[&str] = &[
 ];
 
 /// Names of controllers; usable as a file name, a module and a class.
-pub(crate) const CONTROLLERS: &[&str] =
-    &["nodepool", "scheduler", "garbagecollector", "ingress", "quota", "certificates", "machineapprover", "resourcesync"];
+pub(crate) const CONTROLLERS: &[&str] = &[
+    "nodepool",
+    "scheduler",
+    "garbagecollector",
+    "ingress",
+    "quota",
+    "certificates",
+    "machineapprover",
+    "resourcesync",
+];
 
 /// Words that names are made of.
 pub(crate) const WORDS: &[&str] = &[
-    "amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "harbor", "inlet", "juniper", "kelp", "lagoon",
-    "mesa", "north", "onyx", "prairie", "quartz", "ridge", "summit", "tundra",
+    "amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "harbor", "inlet", "juniper",
+    "kelp", "lagoon", "mesa", "north", "onyx", "prairie", "quartz", "ridge", "summit", "tundra",
 ];
 
 /// Verbs of API requests, as the audit log writes them.

@@ -13,9 +13,9 @@ pub(crate) struct Random {
 impl Random {
     /// Starts the sequence called `name` below `seed`. Two names give two unrelated sequences.
     pub(crate) fn named(seed: u64, name: &str) -> Self {
-        let hash = name
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         let mut random = Self { state: seed ^ hash.rotate_left(29) };
         random.next();
         random
@@ -49,12 +49,23 @@ impl Random {
     /// Returns one of `choices`; of none, the empty text.
     pub(crate) fn pick(&mut self, choices: &[&'static str]) -> &'static str {
         let index = self.below(choices.len() as u64);
-        usize::try_from(index).ok().and_then(|index| choices.get(index)).copied().unwrap_or_default()
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| choices.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Appends `digits` (at most 16) hexadecimal digits.
     pub(crate) fn hex(&mut self, digits: usize, out: &mut String) {
-        push(out, format_args!("{:0width$x}", self.next() >> (64 - 4 * digits.clamp(1, 16)), width = digits));
+        push(
+            out,
+            format_args!(
+                "{:0width$x}",
+                self.next() >> (64 - 4 * digits.clamp(1, 16)),
+                width = digits
+            ),
+        );
     }
 
     /// Appends an identifier in the form of a version 4 UUID.

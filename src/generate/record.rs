@@ -23,7 +23,8 @@ impl RecordWriter {
     pub fn new(pod: &Pod, seed: u64) -> Self {
         let mut random = Random::named(seed, &format!("record {}", pod.sequence));
         let uid = made(|out| random.uuid(out));
-        let file = format!("/var/log/pods/{}_{}_{uid}/{}/0.log", pod.tenant, pod.name, pod.application);
+        let file =
+            format!("/var/log/pods/{}_{}_{uid}/{}/0.log", pod.tenant, pod.name, pod.application);
         let kubernetes = kubernetes(pod, &uid, &mut random);
         Self {
             before_ingest: format!(
@@ -45,8 +46,10 @@ impl RecordWriter {
     /// Appends the record of `message`, without a line end. The text is borrowed for a moment and given back.
     pub fn write(&mut self, message: &mut Message, out: &mut String) {
         out.push_str(&self.before_ingest);
-        let delay = i64::try_from(self.delays.between(80_000_000, 2_500_000_000)).unwrap_or_default();
-        let ingested = message.time.checked_add(SignedDuration::from_nanos(delay)).unwrap_or(message.time);
+        let delay =
+            i64::try_from(self.delays.between(80_000_000, 2_500_000_000)).unwrap_or_default();
+        let ingested =
+            message.time.checked_add(SignedDuration::from_nanos(delay)).unwrap_or(message.time);
         write_time(ingested, out);
         out.push_str(&self.before_message);
         // Displaying a value runs inside serde_json, which is optimised in every build of ours.
@@ -75,11 +78,13 @@ fn write_time(time: Timestamp, out: &mut String) {
 
 /// What the collector learns from the API server. The keys are in order, whatever map serde_json uses.
 fn kubernetes(pod: &Pod, uid: &str, random: &mut Random) -> Value {
-    let (application, tenant, name) = (pod.application.as_str(), pod.tenant.as_str(), pod.name.as_str());
+    let (application, tenant, name) =
+        (pod.application.as_str(), pod.tenant.as_str(), pod.name.as_str());
     let template = name.rsplit('-').nth(1).unwrap_or(name).to_owned();
     let digest = made(|out| (0..4).for_each(|_| random.hex(16, out)));
     let container = made(|out| (0..4).for_each(|_| random.hex(16, out)));
-    let address = format!("10.{}.{}.{}", random.between(128, 131), random.below(256), random.between(1, 254));
+    let address =
+        format!("10.{}.{}.{}", random.between(128, 131), random.below(256), random.between(1, 254));
     let node = format!("ip-10-0-{}-{}.ec2.internal", random.below(256), random.between(1, 254));
     json!({
         "container_id": format!("cri-o://{container}"),

@@ -148,7 +148,8 @@ pub fn lines(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Ending, GenerateError> {
     let mut pacer = Pacer::new(work.pace, work.bursts, work.content.seed);
-    let mut pods: Vec<PodState> = work.pods.into_iter().map(|pod| PodState::new(pod, &work.content)).collect();
+    let mut pods: Vec<PodState> =
+        work.pods.into_iter().map(|pod| PodState::new(pod, &work.content)).collect();
     let mut message = Message::default();
     let mut piece = String::with_capacity(2 * PIECE_BYTES);
     let mut written = 0;
@@ -157,7 +158,8 @@ pub fn lines(
             if work.records == Some(written) {
                 break 'work Ending::Complete;
             }
-            let next = pacer.next(stop, || write_lines(&mut piece, out)).map_err(GenerateError::Line)?;
+            let next =
+                pacer.next(stop, || write_lines(&mut piece, out)).map_err(GenerateError::Line)?;
             match next {
                 Next::Record => {}
                 Next::Done => break 'work Ending::Complete,
@@ -197,7 +199,8 @@ pub fn objects<D: Destination>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Ending, GenerateError> {
     let shares = Shares { records: work.records, pods: work.pods.len() as u64 };
-    let mut pods: Vec<PodState> = work.pods.into_iter().map(|pod| PodState::new(pod, &work.content)).collect();
+    let mut pods: Vec<PodState> =
+        work.pods.into_iter().map(|pod| PodState::new(pod, &work.content)).collect();
     let mut writer = ObjectRun {
         layout,
         pacer: Pacer::new(work.pace, work.bursts, work.content.seed),
@@ -214,7 +217,8 @@ pub fn objects<D: Destination>(
                 continue;
             }
             all_done = false;
-            let next = writer.object(pod, left.min(layout.records.max(1)), destination, progress)?;
+            let next =
+                writer.object(pod, left.min(layout.records.max(1)), destination, progress)?;
             progress(writer.written);
             match next {
                 Next::Record => {}
@@ -297,7 +301,8 @@ impl ObjectRun<'_> {
             move |source| wrap(pod, source)
         };
         let body = |pod, source| GenerateError::Body { pod, source };
-        let writer = destination.open().map_err(named(|pod, source| GenerateError::Open { pod, source }))?;
+        let writer =
+            destination.open().map_err(named(|pod, source| GenerateError::Open { pod, source }))?;
         let mut gzip = GzEncoder::new(writer, Compression::default());
         let mut tally = Tally::default();
         self.piece.clear();

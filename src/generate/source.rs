@@ -51,7 +51,8 @@ pub struct PodSource {
 impl PodSource {
     /// Starts the sequence of `pod`.
     pub fn new(pod: Pod, content: &Content) -> Self {
-        let random = |purpose: &str| Random::named(content.seed, &format!("{purpose} {}", pod.sequence));
+        let random =
+            |purpose: &str| Random::named(content.seed, &format!("{purpose} {}", pod.sequence));
         Self {
             timeline: content.timeline,
             times: random("times"),

@@ -59,8 +59,10 @@ impl Timeline {
         }
         let start_or_now = start.unwrap_or(now);
         let out_of_range = || InvalidTimeline::Range { start: start_or_now, records };
-        let length = SignedDuration::try_from_nanos_i128(interval.as_nanos().saturating_mul(i128::from(steps)))
-            .ok_or_else(out_of_range)?;
+        let length = SignedDuration::try_from_nanos_i128(
+            interval.as_nanos().saturating_mul(i128::from(steps)),
+        )
+        .ok_or_else(out_of_range)?;
         let start = match start {
             Some(start) => start,
             None => whole_milliseconds(now).checked_sub(length).map_err(|_| out_of_range())?,
@@ -75,11 +77,16 @@ impl Timeline {
             Self::Planned { start, interval } => {
                 // A runtime writes nanoseconds, but not every clock has them: some times end early.
                 let grain = [1, 1, 1, 1_000, 1_000_000];
-                let grain = grain.get(usize::try_from(random.below(5)).unwrap_or_default()).copied().unwrap_or(1);
+                let grain = grain
+                    .get(usize::try_from(random.below(5)).unwrap_or_default())
+                    .copied()
+                    .unwrap_or(1);
                 let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
                 let within = random.below(interval);
-                let offset = i128::from(interval) * i128::from(index) + i128::from(within - within % grain);
-                let time = SignedDuration::try_from_nanos_i128(offset).and_then(|offset| start.checked_add(offset).ok());
+                let offset =
+                    i128::from(interval) * i128::from(index) + i128::from(within - within % grain);
+                let time = SignedDuration::try_from_nanos_i128(offset)
+                    .and_then(|offset| start.checked_add(offset).ok());
                 time.unwrap_or(Timestamp::MAX)
             }
             Self::Clock => Timestamp::now().max(previous),
@@ -125,9 +132,11 @@ mod tests {
     fn a_start_and_an_interval_are_kept() {
         let start: Timestamp = "2026-12-31T23:59:59Z".parse().unwrap();
         let interval = SignedDuration::from_secs(1);
-        let timeline = Timeline::planned(3, Some(start), Some(interval), NOW.parse().unwrap()).unwrap();
+        let timeline =
+            Timeline::planned(3, Some(start), Some(interval), NOW.parse().unwrap()).unwrap();
         assert_eq!(timeline, Timeline::Planned { start, interval });
-        let seconds: Vec<i64> = times(timeline, 3).iter().map(|time| time.as_second() - start.as_second()).collect();
+        let seconds: Vec<i64> =
+            times(timeline, 3).iter().map(|time| time.as_second() - start.as_second()).collect();
         assert_eq!(seconds, [0, 1, 2]);
     }
 
@@ -135,7 +144,8 @@ mod tests {
     fn fractions_of_all_lengths_occur() {
         let start: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
         let timeline = Timeline::planned(500, Some(start), None, start).unwrap();
-        let nanos: Vec<i32> = times(timeline, 500).iter().map(|time| time.subsec_nanosecond()).collect();
+        let nanos: Vec<i32> =
+            times(timeline, 500).iter().map(|time| time.subsec_nanosecond()).collect();
         assert!(nanos.iter().any(|n| n % 1_000 != 0));
         assert!(nanos.iter().any(|n| n % 1_000 == 0 && n % 1_000_000 != 0));
         assert!(nanos.iter().any(|n| n % 1_000_000 == 0));
@@ -147,7 +157,10 @@ mod tests {
         let planned = |records, interval| Timeline::planned(records, None, Some(interval), now);
         assert_eq!(planned(1, SignedDuration::ZERO), Err(InvalidTimeline::Interval));
         let year = SignedDuration::from_hours(24 * 366);
-        assert_eq!(planned(20_000, year), Err(InvalidTimeline::Range { start: now, records: 20_000 }));
+        assert_eq!(
+            planned(20_000, year),
+            Err(InvalidTimeline::Range { start: now, records: 20_000 })
+        );
         assert!(matches!(planned(u64::MAX, year), Err(InvalidTimeline::Range { .. })));
     }
 }

@@ -34,7 +34,11 @@ mod tests {
         assert!(count > 50);
         assert_eq!(text.matches("BEGIN CERTIFICATE").count(), count);
         assert!(text.lines().all(|line| line.len() <= LINE));
-        let first: String = text.lines().skip(1).take_while(|line| !line.starts_with('-')).collect();
-        assert_eq!(STANDARD.decode(first).unwrap(), webpki_root_certs::TLS_SERVER_ROOT_CERTS[0].as_ref());
+        let first: String =
+            text.lines().skip(1).take_while(|line| !line.starts_with('-')).collect();
+        assert_eq!(
+            STANDARD.decode(first).unwrap(),
+            webpki_root_certs::TLS_SERVER_ROOT_CERTS[0].as_ref()
+        );
     }
 }

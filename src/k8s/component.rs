@@ -103,7 +103,9 @@ pub fn optional_parts(component: Component) -> Vec<&'static str> {
     let directory = format!("{component}/components/");
     manifests::FILES
         .iter()
-        .filter_map(|(path, _)| path.strip_prefix(directory.as_str())?.strip_suffix("/kustomization.yaml"))
+        .filter_map(|(path, _)| {
+            path.strip_prefix(directory.as_str())?.strip_suffix("/kustomization.yaml")
+        })
         .collect()
 }
 
@@ -121,7 +123,10 @@ mod tests {
             }
         }
         assert_eq!(optional_parts(Component::Collector), ["podmonitor"]);
-        assert_eq!(optional_parts(Component::Processor), ["dashboard", "hpa", "keda", "servicemonitor"]);
+        assert_eq!(
+            optional_parts(Component::Processor),
+            ["dashboard", "hpa", "keda", "servicemonitor"]
+        );
         assert!("prod".parse::<Overlay>().is_err());
     }
 }

@@ -79,14 +79,22 @@ impl Kubectl {
     }
 
     /// Returns a resource, if it exists. One without a namespace of its own ignores `namespace`.
-    pub fn get(&self, kind: &str, name: &str, namespace: &str) -> Result<Option<Value>, KubectlError> {
-        let arguments = ["get", kind, name, "--namespace", namespace, "--ignore-not-found", "--output", "json"];
+    pub fn get(
+        &self,
+        kind: &str,
+        name: &str,
+        namespace: &str,
+    ) -> Result<Option<Value>, KubectlError> {
+        let arguments =
+            ["get", kind, name, "--namespace", namespace, "--ignore-not-found", "--output", "json"];
         let output = run(self.command(arguments), "get", "")?;
         succeeded("get", &output)?;
         if output.stdout.is_empty() {
             return Ok(None);
         }
-        serde_json::from_slice(&output.stdout).map(Some).map_err(|source| KubectlError::Answer { verb: "get", source })
+        serde_json::from_slice(&output.stdout)
+            .map(Some)
+            .map_err(|source| KubectlError::Answer { verb: "get", source })
     }
 
     fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
@@ -105,7 +113,8 @@ fn run(mut command: Command, verb: &'static str, input: &str) -> Result<Output, 
     let stdin = child.stdin.take();
     // The program may answer before it has read everything: both ends move at the same time.
     let (written, output) = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes())));
+        let writer = scope
+            .spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes())));
         let output = child.wait_with_output();
         (writer.join(), output)
     });

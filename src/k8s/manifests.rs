@@ -110,7 +110,10 @@ mod tests {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
                 on_disk(&path, root, found);
-            } else if !name.ends_with(".md") && !name.ends_with(".env") && !name.ends_with(".env.sample") {
+            } else if !name.ends_with(".md")
+                && !name.ends_with(".env")
+                && !name.ends_with(".env.sample")
+            {
                 found.insert(name);
             }
         }

@@ -61,7 +61,11 @@ const PROCESSOR: &[Field] = &[
     output("TENANT_CONFIG_TABLE", Regional, "TenantConfigTableName"),
     output("SOURCE_BUCKET", Regional, "CentralLoggingBucketName"),
     parameter(MAY_BE_EMPTY, Regional, "S3KeyPrefix"),
-    parameter("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN", ClusterProcessor, "CentralLogDistributionRoleArn"),
+    parameter(
+        "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN",
+        ClusterProcessor,
+        "CentralLogDistributionRoleArn",
+    ),
     output("PROCESSOR_ROLE_ARN", ClusterProcessor, "ClusterProcessorRoleArn"),
     parameter("OIDC_AUDIENCE", ClusterProcessor, "OIDCAudience"),
     Field { name: "PROCESSOR_IMAGE", origin: Origin::Image },
@@ -123,8 +127,12 @@ impl Settings {
         });
         Self::complete(component, found.collect(), |field| match field.origin {
             Origin::Image => "no image is named".to_owned(),
-            Origin::Output(target, name) => format!("stack `{}` has no output `{name}`", stacks.of(target).name),
-            Origin::Parameter(target, name) => format!("stack `{}` has no parameter `{name}`", stacks.of(target).name),
+            Origin::Output(target, name) => {
+                format!("stack `{}` has no output `{name}`", stacks.of(target).name)
+            }
+            Origin::Parameter(target, name) => {
+                format!("stack `{}` has no parameter `{name}`", stacks.of(target).name)
+            }
         })
     }
 
@@ -143,7 +151,9 @@ impl Settings {
             };
             match component.fields().iter().find(|field| field.name == name) {
                 None => problems.push(format!("`{name}` is no setting of the {component}")),
-                Some(field) if values.contains_key(field.name) => problems.push(format!("`{name}` is given twice")),
+                Some(field) if values.contains_key(field.name) => {
+                    problems.push(format!("`{name}` is given twice"))
+                }
                 Some(field) => {
                     values.insert(field.name, value.to_owned());
                 }
@@ -177,10 +187,16 @@ impl Settings {
                     problems.push(format!("`{}`: its value is empty", field.name));
                 }
                 Some(value) if value.chars().any(char::is_control) => {
-                    problems.push(format!("`{}`: its value has a line break or a control character", field.name));
+                    problems.push(format!(
+                        "`{}`: its value has a line break or a control character",
+                        field.name
+                    ));
                 }
                 Some(value) if field.origin == Origin::Image && !is_pinned(value) => {
-                    problems.push(format!("`{}`: `{value}` does not name an image by digest", field.name));
+                    problems.push(format!(
+                        "`{}`: `{value}` does not name an image by digest",
+                        field.name
+                    ));
                 }
                 Some(_) => {}
             }
@@ -190,8 +206,12 @@ impl Settings {
 
     /// Returns the text of `settings.env`.
     pub fn to_text(&self) -> String {
-        let lines: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        format!("# Written by `mtlog k8s render`; settings.env.sample explains the lines.\n{}", lines.concat())
+        let lines: Vec<String> =
+            self.0.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        format!(
+            "# Written by `mtlog k8s render`; settings.env.sample explains the lines.\n{}",
+            lines.concat()
+        )
     }
 
     /// Returns a value.
@@ -220,8 +240,12 @@ mod tests {
 
     fn sample(component: Component) -> &'static str {
         match component {
-            Component::Collector => include_str!("../../k8s/collector/settings/settings.env.sample"),
-            Component::Processor => include_str!("../../k8s/processor/settings/settings.env.sample"),
+            Component::Collector => {
+                include_str!("../../k8s/collector/settings/settings.env.sample")
+            }
+            Component::Processor => {
+                include_str!("../../k8s/processor/settings/settings.env.sample")
+            }
         }
     }
 
@@ -236,24 +260,38 @@ mod tests {
     #[test]
     fn every_missing_empty_or_unknown_line_is_named_at_once() {
         let check = |component: Component, change: &dyn Fn(String) -> String, expected: &[&str]| {
-            let error = Settings::from_text(component, &change(sample(component).to_owned())).unwrap_err();
+            let error =
+                Settings::from_text(component, &change(sample(component).to_owned())).unwrap_err();
             assert_eq!(error.problems, expected);
         };
         check(
             Component::Collector,
-            &|text| text.replace("CLUSTER_ID=production-cluster", "CLUSTER_ID=").replace("S3_BUCKET_NAME=", "BUCKET="),
+            &|text| {
+                text.replace("CLUSTER_ID=production-cluster", "CLUSTER_ID=")
+                    .replace("S3_BUCKET_NAME=", "BUCKET=")
+            },
             &[
                 "`BUCKET` is no setting of the collector",
                 "`CLUSTER_ID`: its value is empty",
                 "`S3_BUCKET_NAME`: it is missing",
             ],
         );
-        check(Component::Processor, &|text| text + "x\nAWS_REGION=a", &["line 21 is not NAME=value", "`AWS_REGION` is given twice"]);
+        check(
+            Component::Processor,
+            &|text| text + "x\nAWS_REGION=a",
+            &["line 21 is not NAME=value", "`AWS_REGION` is given twice"],
+        );
         let moving = "registry.example/log-processor:v1";
         check(
             Component::Processor,
-            &|text| text.split("PROCESSOR_IMAGE=").next().unwrap().to_owned() + "PROCESSOR_IMAGE=" + moving,
-            &["`PROCESSOR_IMAGE`: `registry.example/log-processor:v1` does not name an image by digest"],
+            &|text| {
+                text.split("PROCESSOR_IMAGE=").next().unwrap().to_owned()
+                    + "PROCESSOR_IMAGE="
+                    + moving
+            },
+            &[
+                "`PROCESSOR_IMAGE`: `registry.example/log-processor:v1` does not name an image by digest",
+            ],
         );
     }
 
@@ -266,9 +304,16 @@ mod tests {
                     Origin::Output(target, name) => (target, "Outputs", name),
                     Origin::Parameter(target, name) => (target, "Parameters", name),
                 };
-                assert!(target == Regional || target == component.cluster_stack(), "{}", field.name);
+                assert!(
+                    target == Regional || target == component.cluster_stack(),
+                    "{}",
+                    field.name
+                );
                 let document = Document::parse(TemplateId::text(target.template())).unwrap();
-                assert!(document.section(section).contains_key(name), "{section} {name} of {target}");
+                assert!(
+                    document.section(section).contains_key(name),
+                    "{section} {name} of {target}"
+                );
             }
         }
     }

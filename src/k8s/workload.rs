@@ -19,14 +19,21 @@ pub struct Workload {
 }
 
 impl Workload {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a JSON value that is absent indexes as null, without a panic"
+    )]
     /// Reads what `kubectl get --output json` shows. A number that is absent is 0, as the API server leaves zeros out.
     pub fn read(resource: &Value) -> Self {
         let status = &resource["status"];
-        let number = |names: [&str; 2]| names.iter().find_map(|name| status[*name].as_u64()).unwrap_or(0);
+        let number =
+            |names: [&str; 2]| names.iter().find_map(|name| status[*name].as_u64()).unwrap_or(0);
         let containers = resource["spec"]["template"]["spec"]["containers"].as_array();
         Self {
             // Where an autoscaler holds the number, the spec has it too.
-            wanted: resource["spec"]["replicas"].as_u64().unwrap_or_else(|| number(["desiredNumberScheduled", "replicas"])),
+            wanted: resource["spec"]["replicas"]
+                .as_u64()
+                .unwrap_or_else(|| number(["desiredNumberScheduled", "replicas"])),
             updated: number(["updatedNumberScheduled", "updatedReplicas"]),
             ready: number(["numberReady", "readyReplicas"]),
             images: containers
@@ -34,7 +41,8 @@ impl Workload {
                 .flatten()
                 .filter_map(|container| container["image"].as_str().map(str::to_owned))
                 .collect(),
-            observed: status["observedGeneration"].as_u64() >= resource["metadata"]["generation"].as_u64(),
+            observed: status["observedGeneration"].as_u64()
+                >= resource["metadata"]["generation"].as_u64(),
         }
     }
 
@@ -65,7 +73,10 @@ mod tests {
         });
         let images = vec!["registry.example/a@sha256:1".to_owned()];
         let read = Workload::read(&daemon_set);
-        assert_eq!(read, Workload { wanted: 4, updated: 4, ready: 3, images: images.clone(), observed: true });
+        assert_eq!(
+            read,
+            Workload { wanted: 4, updated: 4, ready: 3, images: images.clone(), observed: true }
+        );
         assert!(!read.is_settled());
         let read = Workload::read(&deployment);
         assert_eq!(read, Workload { wanted: 2, updated: 2, ready: 2, images, observed: true });
@@ -76,6 +87,9 @@ mod tests {
     fn a_manifest_that_was_not_looked_at_yet_is_not_settled() {
         let fresh = json!({"metadata": {"generation": 2}, "spec": {"replicas": 0}, "status": {"observedGeneration": 1}});
         assert!(!Workload::read(&fresh).is_settled());
-        assert!(!Workload::read(&json!({"metadata": {"generation": 1}, "spec": {"replicas": 1}})).is_settled());
+        assert!(
+            !Workload::read(&json!({"metadata": {"generation": 1}, "spec": {"replicas": 1}}))
+                .is_settled()
+        );
     }
 }

@@ -13,7 +13,8 @@ const BYTES: usize = 16;
 /// # Errors
 /// Never for this length; the type's own rule is asked all the same.
 pub fn from_random(random: [u8; BYTES]) -> Result<Secret<ExternalId>, InvalidId> {
-    let text: String = random.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex_digit).collect();
+    let text: String =
+        random.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex_digit).collect();
     text.parse().map(Secret::new)
 }
 

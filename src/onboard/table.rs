@@ -2,7 +2,9 @@
 
 use mtlog_processor::model::{
     ids::TenantId,
-    tenant::{Attribute, Attributes, DeliveryKind, InvalidItem, PARTITION_KEY, SORT_KEY, TenantItem},
+    tenant::{
+        Attribute, Attributes, DeliveryKind, InvalidItem, PARTITION_KEY, SORT_KEY, TenantItem,
+    },
 };
 use thiserror::Error;
 
@@ -47,7 +49,9 @@ pub enum TableError {
         table: String,
     },
     /// The table of the system that mtlog replaces: one item for each tenant.
-    #[error("table `{table}` has the key `{key}` alone; it was made by the system that mtlog replaces, and a table's key cannot be changed")]
+    #[error(
+        "table `{table}` has the key `{key}` alone; it was made by the system that mtlog replaces, and a table's key cannot be changed"
+    )]
     Predecessor {
         /// The table's name.
         table: String,
@@ -116,13 +120,21 @@ impl TenantTable {
 
     /// Returns every item, in key order.
     pub async fn entries(&self) -> Result<Vec<Entry>, TableError> {
-        let items = self.client.all_items(&self.name).await.map_err(|source| self.failed("read", source))?;
+        let items = self
+            .client
+            .all_items(&self.name)
+            .await
+            .map_err(|source| self.failed("read", source))?;
         Ok(sorted(items))
     }
 
     /// Returns the items of one tenant. The id is any text: a bad item must be findable too.
     pub async fn entries_of(&self, tenant: &str) -> Result<Vec<Entry>, TableError> {
-        let items = self.client.items_of(&self.name, tenant).await.map_err(|source| self.failed("read", source))?;
+        let items = self
+            .client
+            .items_of(&self.name, tenant)
+            .await
+            .map_err(|source| self.failed("read", source))?;
         Ok(sorted(items))
     }
 
@@ -131,9 +143,10 @@ impl TenantTable {
         let written = self.client.insert(&self.name, &item.to_attributes()).await;
         match written.map_err(|source| self.failed("write to", source))? {
             Conditional::Written => Ok(()),
-            Conditional::Refused => {
-                Err(TableError::Exists { tenant: item.tenant.clone(), kind: item.destination.kind() })
-            }
+            Conditional::Refused => Err(TableError::Exists {
+                tenant: item.tenant.clone(),
+                kind: item.destination.kind(),
+            }),
         }
     }
 
@@ -159,7 +172,12 @@ impl TenantTable {
         self.must_exist(tenant, kind, deleted.map_err(|source| self.failed("delete from", source))?)
     }
 
-    fn must_exist(&self, tenant: &str, kind: DeliveryKind, written: Conditional) -> Result<(), TableError> {
+    fn must_exist(
+        &self,
+        tenant: &str,
+        kind: DeliveryKind,
+        written: Conditional,
+    ) -> Result<(), TableError> {
         match written {
             Conditional::Written => Ok(()),
             Conditional::Refused => Err(TableError::Absent { tenant: tenant.to_owned(), kind }),
@@ -203,7 +221,9 @@ fn notes(attributes: &Attributes) -> Vec<String> {
         notes.push("`desired_logs` is a string set; it is read, and written as a list".to_owned());
     }
     for name in LEGACY_ATTRIBUTES.into_iter().filter(|name| attributes.contains_key(*name)) {
-        notes.push(format!("attribute `{name}` is left over from an earlier tool; nothing reads it"));
+        notes.push(format!(
+            "attribute `{name}` is left over from an earlier tool; nothing reads it"
+        ));
     }
     notes
 }
@@ -221,7 +241,8 @@ mod tests {
             ("role_arn".to_owned(), text("arn")),
             ("desired_logs".to_owned(), Attribute::StringSet(vec!["a".to_owned()])),
         ]);
-        let nameless = Attributes::from([("tenant_id".to_owned(), Attribute::Number("7".to_owned()))]);
+        let nameless =
+            Attributes::from([("tenant_id".to_owned(), Attribute::Number("7".to_owned()))]);
         let entries = sorted(vec![foreign, nameless]);
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[0].tenant.as_str(), entries[1].tenant.as_str()), ("", "zeta"));

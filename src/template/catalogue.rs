@@ -1,7 +1,5 @@
 //! The embedded templates by name.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// A template of this program.
@@ -39,9 +37,17 @@ pub struct Child {
 }
 
 const REGIONAL_CHILDREN: [Child; 4] = [
-    Child { template: TemplateId::Core, url_parameter: "CoreTemplateUrl", resource: "CoreInfrastructureStack" },
+    Child {
+        template: TemplateId::Core,
+        url_parameter: "CoreTemplateUrl",
+        resource: "CoreInfrastructureStack",
+    },
     Child { template: TemplateId::Sqs, url_parameter: "SqsTemplateUrl", resource: "SQSStack" },
-    Child { template: TemplateId::Lambda, url_parameter: "LambdaTemplateUrl", resource: "LambdaStack" },
+    Child {
+        template: TemplateId::Lambda,
+        url_parameter: "LambdaTemplateUrl",
+        resource: "LambdaStack",
+    },
     Child {
         template: TemplateId::Observability,
         url_parameter: "ObservabilityTemplateUrl",
@@ -81,15 +87,23 @@ impl TemplateId {
     /// Returns the template's text.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Global => include_str!("../../templates/global/central-log-distribution-role.yaml"),
+            Self::Global => {
+                include_str!("../../templates/global/central-log-distribution-role.yaml")
+            }
             Self::Regional => include_str!("../../templates/regional/main.yaml"),
             Self::Core => include_str!("../../templates/regional/core-infrastructure.yaml"),
             Self::Sqs => include_str!("../../templates/regional/sqs-stack.yaml"),
             Self::Lambda => include_str!("../../templates/regional/lambda-stack.yaml"),
-            Self::Observability => include_str!("../../templates/regional/observability-stack.yaml"),
-            Self::Customer => include_str!("../../templates/customer/customer-log-distribution-role.yaml"),
+            Self::Observability => {
+                include_str!("../../templates/regional/observability-stack.yaml")
+            }
+            Self::Customer => {
+                include_str!("../../templates/customer/customer-log-distribution-role.yaml")
+            }
             Self::ClusterVector => include_str!("../../templates/cluster/cluster-vector-role.yaml"),
-            Self::ClusterProcessor => include_str!("../../templates/cluster/cluster-processor-role.yaml"),
+            Self::ClusterProcessor => {
+                include_str!("../../templates/cluster/cluster-processor-role.yaml")
+            }
         }
     }
 
@@ -116,11 +130,7 @@ impl TemplateId {
 
 /// Returns the SHA-256 of `text` in hexadecimal digits.
 pub fn hex_digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -134,7 +144,8 @@ mod tests {
     #[test]
     fn every_template_can_be_read_and_sent_inline() {
         for template in TemplateId::ALL {
-            let document = Document::parse(template.text()).unwrap_or_else(|e| panic!("{}: {e}", template.path()));
+            let document = Document::parse(template.text())
+                .unwrap_or_else(|e| panic!("{}: {e}", template.path()));
             assert!(!document.resources().is_empty(), "{}", template.path());
             assert!(template.text().len() <= LONGEST_INLINE, "{}", template.path());
         }
@@ -145,7 +156,11 @@ mod tests {
         for template in TemplateId::ALL {
             let document = Document::parse(template.text()).unwrap();
             for child in template.children() {
-                assert!(document.parameters().iter().any(|p| p.name == child.url_parameter), "{}", child.url_parameter);
+                assert!(
+                    document.parameters().iter().any(|p| p.name == child.url_parameter),
+                    "{}",
+                    child.url_parameter
+                );
                 assert!(document.resources().contains_key(child.resource), "{}", child.resource);
             }
         }
@@ -153,6 +168,9 @@ mod tests {
 
     #[test]
     fn a_digest_is_64_hexadecimal_digits() {
-        assert_eq!(hex_digest(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            hex_digest(""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
     }
 }

@@ -53,7 +53,9 @@ impl Document {
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(DocumentError::Syntax)?;
         match canonical(yaml) {
-            Value::Object(root) if root.get("Resources").is_some_and(Value::is_object) => Ok(Self { root }),
+            Value::Object(root) if root.get("Resources").is_some_and(Value::is_object) => {
+                Ok(Self { root })
+            }
             _ => Err(DocumentError::NoResources),
         }
     }
@@ -74,7 +76,8 @@ impl Document {
 
     /// Returns the declared parameters in the order of their names.
     pub fn parameters(&self) -> Vec<Declared> {
-        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let text =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         self.section("Parameters")
             .into_iter()
             .map(|(name, value)| Declared {
@@ -85,7 +88,9 @@ impl Document {
                 allowed_values: value
                     .get("AllowedValues")
                     .and_then(Value::as_array)
-                    .map(|values| values.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+                    .map(|values| {
+                        values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                    })
                     .unwrap_or_default(),
                 minimum: text(value, "MinValue"),
                 maximum: text(value, "MaxValue"),
@@ -110,13 +115,21 @@ fn canonical(value: serde_yaml::Value) -> Value {
         Yaml::Number(number) => Value::String(number.to_string()),
         Yaml::String(text) => Value::String(text),
         Yaml::Sequence(values) => Value::Array(values.into_iter().map(canonical).collect()),
-        Yaml::Mapping(mapping) => Value::Object(
-            mapping
-                .into_iter()
-                .map(|(key, value)| (key_text(key), canonical(value)))
-                .map(|(key, value)| if key == "Fn::GetAtt" { (key, split_attribute(value)) } else { (key, value) })
-                .collect(),
-        ),
+        Yaml::Mapping(mapping) => {
+            Value::Object(
+                mapping
+                    .into_iter()
+                    .map(|(key, value)| (key_text(key), canonical(value)))
+                    .map(|(key, value)| {
+                        if key == "Fn::GetAtt" {
+                            (key, split_attribute(value))
+                        } else {
+                            (key, value)
+                        }
+                    })
+                    .collect(),
+            )
+        }
         Yaml::Tagged(tagged) => {
             let tag = tagged.tag.to_string();
             let name = tag.trim_start_matches('!');

@@ -47,9 +47,13 @@ struct Evaluation<'a> {
 impl Evaluation<'_> {
     fn value(&self, value: &Value) -> Value {
         match value {
-            Value::Array(values) => {
-                Value::Array(values.iter().map(|value| self.value(value)).filter(|value| !is_no_value(value)).collect())
-            }
+            Value::Array(values) => Value::Array(
+                values
+                    .iter()
+                    .map(|value| self.value(value))
+                    .filter(|value| !is_no_value(value))
+                    .collect(),
+            ),
             Value::Object(object) => {
                 let mut entries = object.iter();
                 if let (Some((name, argument)), None) = (entries.next(), entries.next())
@@ -111,7 +115,10 @@ impl Evaluation<'_> {
             .and_then(|parts| Some((parts.first()?.as_str()?, parts.get(1)?.as_str()?)));
         parts
             .and_then(|(resource, attribute)| {
-                self.scope.attributes.get(&(resource.to_owned(), attribute.to_owned())).map(String::as_str)
+                self.scope
+                    .attributes
+                    .get(&(resource.to_owned(), attribute.to_owned()))
+                    .map(String::as_str)
             })
             .map_or_else(|| function("Fn::GetAtt", argument.clone()), Value::from)
     }
@@ -120,9 +127,13 @@ impl Evaluation<'_> {
         let (text, variables) = match argument {
             Value::String(text) => (text.as_str(), Map::new()),
             Value::Array(parts) => match (parts.first().and_then(Value::as_str), parts.get(1)) {
-                (Some(text), Some(Value::Object(variables))) => {
-                    (text, variables.iter().map(|(name, value)| (name.clone(), self.value(value))).collect())
-                }
+                (Some(text), Some(Value::Object(variables))) => (
+                    text,
+                    variables
+                        .iter()
+                        .map(|(name, value)| (name.clone(), self.value(value)))
+                        .collect(),
+                ),
                 _ => return function("Fn::Sub", argument.clone()),
             },
             _ => return function("Fn::Sub", argument.clone()),
@@ -149,7 +160,11 @@ impl Evaluation<'_> {
             }
         }
         result.push_str(rest);
-        if known { Value::String(result.replace("${!", "${")) } else { function("Fn::Sub", Value::String(result)) }
+        if known {
+            Value::String(result.replace("${!", "${"))
+        } else {
+            function("Fn::Sub", Value::String(result))
+        }
     }
 
     /// Returns what `${name}` stands for, if that is known and a text.
@@ -159,7 +174,9 @@ impl Evaluation<'_> {
         }
         let value = match (variables.get(name), name.split_once('.')) {
             (Some(value), _) => value.clone(),
-            (None, Some((resource, attribute))) => self.attribute(&Value::from(vec![resource, attribute])),
+            (None, Some((resource, attribute))) => {
+                self.attribute(&Value::from(vec![resource, attribute]))
+            }
             (None, None) => self.reference(&Value::from(name)),
         };
         value.as_str().map(str::to_owned)
@@ -188,10 +205,14 @@ impl Evaluation<'_> {
                 Some(left.as_str()? == right.as_str()?)
             }
             "Fn::Not" => self.test(argument.as_array()?.first()?, depth).map(|holds| !holds),
-            "Fn::And" => {
-                argument.as_array()?.iter().try_fold(true, |all, part| Some(all && self.test(part, depth)?))
-            }
-            "Fn::Or" => argument.as_array()?.iter().try_fold(false, |any, part| Some(any || self.test(part, depth)?)),
+            "Fn::And" => argument
+                .as_array()?
+                .iter()
+                .try_fold(true, |all, part| Some(all && self.test(part, depth)?)),
+            "Fn::Or" => argument
+                .as_array()?
+                .iter()
+                .try_fold(false, |any, part| Some(any || self.test(part, depth)?)),
             _ => None,
         }
     }
@@ -219,7 +240,8 @@ fn is_no_value(value: &Value) -> bool {
 fn join(argument: Value) -> Value {
     let joined = || {
         let parts = argument.as_array()?;
-        let texts: Option<Vec<&str>> = parts.get(1)?.as_array()?.iter().map(Value::as_str).collect();
+        let texts: Option<Vec<&str>> =
+            parts.get(1)?.as_array()?.iter().map(Value::as_str).collect();
         Some(Value::from(texts?.join(parts.first()?.as_str()?)))
     };
     joined().unwrap_or_else(|| function("Fn::Join", argument.clone()))
@@ -280,7 +302,10 @@ Resources:
         let scope = Scope {
             parameters: pairs(&[("Name", "x"), ("On", on), ("Items", "a, b")]),
             pseudo: pairs(&[("AWS::Region", "us-east-2")]),
-            attributes: BTreeMap::from([(("B".to_owned(), "Outputs.Url".to_owned()), "https://q".to_owned())]),
+            attributes: BTreeMap::from([(
+                ("B".to_owned(), "Outputs.Url".to_owned()),
+                "https://q".to_owned(),
+            )]),
         };
         resources(&Document::parse(TEMPLATE).unwrap(), &scope)
     }

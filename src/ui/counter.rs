@@ -62,11 +62,16 @@ impl Drop for Counter {
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let (template, bar) = match total {
-        Some(total) => ("{wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left", ProgressBar::new(total)),
+        Some(total) => (
+            "{wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left",
+            ProgressBar::new(total),
+        ),
         None => ("{spinner} {human_pos} records, {per_sec}", ProgressBar::no_length()),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
     // A template that indicatif cannot read would only lose the figures.
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar
 }

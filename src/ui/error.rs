@@ -47,9 +47,12 @@ mod tests {
 
     #[test]
     fn the_next_step_is_the_last_line() {
-        let error = CliError::new(ExitStatus::Conflict, Message("stack `x` is busy\nsince noon".to_owned()))
-            .hint("somebody else is updating it")
-            .next("mtlog events x");
+        let error = CliError::new(
+            ExitStatus::Conflict,
+            Message("stack `x` is busy\nsince noon".to_owned()),
+        )
+        .hint("somebody else is updating it")
+        .next("mtlog events x");
         assert_eq!(
             render(&error, Palette::Plain),
             "error: stack `x` is busy\n       since noon\nhint: somebody else is updating it\nnext: mtlog events x\n"

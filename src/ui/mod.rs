@@ -84,11 +84,14 @@ impl Ui {
         let colours = |terminal: bool| match display.color {
             ColorChoice::Always => Palette::Colour,
             ColorChoice::Never => Palette::Plain,
-            ColorChoice::Auto if environment.get("NO_COLOR").is_some() || plain_terminal => Palette::Plain,
+            ColorChoice::Auto if environment.get("NO_COLOR").is_some() || plain_terminal => {
+                Palette::Plain
+            }
             ColorChoice::Auto if terminal => Palette::Colour,
             ColorChoice::Auto => Palette::Plain,
         };
-        let (error_terminal, input_terminal) = (io::stderr().is_terminal(), io::stdin().is_terminal());
+        let (error_terminal, input_terminal) =
+            (io::stderr().is_terminal(), io::stdin().is_terminal());
         let verbosity = match (display.quiet, display.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,
@@ -121,7 +124,8 @@ impl Ui {
 
     /// Prints a command's result as JSON, whatever `--output` says.
     pub fn emit_json(&self, report: &impl Serialize) -> Result<(), CliError> {
-        let mut value = serde_json::to_value(report).map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
+        let mut value = serde_json::to_value(report)
+            .map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
         if let Some(object) = value.as_object_mut() {
             object.insert("schema".to_owned(), serde_json::Value::from(1));
         }

@@ -135,7 +135,10 @@ impl PlanView {
             return text;
         }
         if let Some(bucket) = &self.new_bucket {
-            text.push_str(&format!("  {} bucket {bucket} for nested templates\n", palette.good("+")));
+            text.push_str(&format!(
+                "  {} bucket {bucket} for nested templates\n",
+                palette.good("+")
+            ));
         }
         self.render_values(&mut text, palette);
         self.render_changes(&mut text, palette);
@@ -153,11 +156,21 @@ impl PlanView {
             .iter()
             .filter(worth)
             .map(|change| ("parameter", change))
-            .chain(self.tags.iter().filter(|_| self.operation == Operation::Update).map(|change| ("tag", change)))
+            .chain(
+                self.tags
+                    .iter()
+                    .filter(|_| self.operation == Operation::Update)
+                    .map(|change| ("tag", change)),
+            )
             .collect();
         for (kind, change) in shown {
-            let value = transition(change.before.as_deref(), change.after.as_deref(), self.operation);
-            let mark = if self.operation == Operation::Create { palette.good("+") } else { palette.changed("~") };
+            let value =
+                transition(change.before.as_deref(), change.after.as_deref(), self.operation);
+            let mark = if self.operation == Operation::Create {
+                palette.good("+")
+            } else {
+                palette.changed("~")
+            };
             text.push_str(&format!("  {mark} {kind} {}: {value}", change.name));
             if let Some(source) = self.wired.get(&change.name) {
                 text.push_str(&palette.dim(&format!("  (from {source})")));
@@ -167,7 +180,8 @@ impl PlanView {
     }
 
     fn render_changes(&self, text: &mut String, palette: Palette) {
-        let width = self.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
+        let width =
+            self.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
         for change in &self.changes {
             let mark = change.action.mark().to_string();
             let mark = match change.action {
@@ -176,12 +190,17 @@ impl PlanView {
                 Action::Modify | Action::Dynamic => palette.changed(&mark),
             };
             let padding = " ".repeat(width.saturating_sub(change.path.chars().count()) + 2);
-            let name = self.names.get(&change.path).map_or(change.resource_type.as_str(), String::as_str);
+            let name =
+                self.names.get(&change.path).map_or(change.resource_type.as_str(), String::as_str);
             let path = printable(&change.path);
             let mut line = format!("  {mark} {path}{padding}{}", palette.dim(&printable(name)));
             let remark = remark(change);
             if !remark.is_empty() {
-                let remark = if change.endangers_data() { palette.bad(&remark) } else { palette.changed(&remark) };
+                let remark = if change.endangers_data() {
+                    palette.bad(&remark)
+                } else {
+                    palette.changed(&remark)
+                };
                 line.push_str(&format!("  {remark}"));
             }
             text.push_str(line.trim_end());
@@ -190,8 +209,11 @@ impl PlanView {
                 let path = property.path.strip_prefix("Properties.").unwrap_or(&property.path);
                 text.push_str(&format!("      {}", printable(path)));
                 if property.before.is_some() || property.after.is_some() {
-                    let value =
-                        transition(property.before.as_deref(), property.after.as_deref(), Operation::Update);
+                    let value = transition(
+                        property.before.as_deref(),
+                        property.after.as_deref(),
+                        Operation::Update,
+                    );
                     text.push_str(&format!(": {value}"));
                 }
                 text.push('\n');
@@ -202,14 +224,24 @@ impl PlanView {
         if replaced > 0 {
             parts.push(palette.bad(&format!("{replaced} to replace")));
         }
-        parts.push(if removed > 0 { palette.bad(&format!("{removed} to remove")) } else { "0 to remove".to_owned() });
+        parts.push(if removed > 0 {
+            palette.bad(&format!("{removed} to remove"))
+        } else {
+            "0 to remove".to_owned()
+        });
         text.push_str(&format!("  Plan: {}.\n", parts.join(", ")));
         if self.hidden > 0 {
-            let line = format!("  Not shown: {} that CloudFormation lists as possible but that change nothing.\n", self.hidden);
+            let line = format!(
+                "  Not shown: {} that CloudFormation lists as possible but that change nothing.\n",
+                self.hidden
+            );
             text.push_str(&palette.dim(&line));
         }
         if self.basis == Basis::Templates {
-            text.push_str(&palette.dim("  Worked out from the templates; CloudFormation has the last word.\n"));
+            text.push_str(
+                &palette
+                    .dim("  Worked out from the templates; CloudFormation has the last word.\n"),
+            );
         }
     }
 }
@@ -223,7 +255,11 @@ fn transition(before: Option<&str>, after: Option<&str>, operation: Operation) -
         Some("") => "(empty)".to_owned(),
         Some(text) => shortened(text),
     };
-    if operation == Operation::Create { value(after) } else { format!("{} -> {}", value(before), value(after)) }
+    if operation == Operation::Create {
+        value(after)
+    } else {
+        format!("{} -> {}", value(before), value(after))
+    }
 }
 
 fn shortened(text: &str) -> String {
@@ -243,13 +279,17 @@ fn shortened(text: &str) -> String {
 fn remark(change: &ResourceChange) -> String {
     let store = change.endangers_data();
     match (change.action, change.replacement, change.fate) {
-        (Action::Remove, _, Some(Fate::Retained)) => "leaves the stack, stays in the account".to_owned(),
+        (Action::Remove, _, Some(Fate::Retained)) => {
+            "leaves the stack, stays in the account".to_owned()
+        }
         (Action::Remove, _, _) if store => "DELETED WITH ITS DATA".to_owned(),
         (Action::Remove, _, _) => "deleted".to_owned(),
         (Action::Modify | Action::Dynamic, Replacement::Yes, Some(Fate::Retained)) => {
             "REPLACED, the old one stays in the account".to_owned()
         }
-        (Action::Modify | Action::Dynamic, Replacement::Yes, _) if store => "REPLACED, ITS DATA IS LOST".to_owned(),
+        (Action::Modify | Action::Dynamic, Replacement::Yes, _) if store => {
+            "REPLACED, ITS DATA IS LOST".to_owned()
+        }
         (Action::Modify | Action::Dynamic, Replacement::Yes, _) => "replaced".to_owned(),
         (Action::Modify | Action::Dynamic, Replacement::Maybe, _) => "may be replaced".to_owned(),
         (Action::Add | Action::Import | Action::Modify | Action::Dynamic, _, _) => String::new(),
@@ -261,7 +301,13 @@ mod tests {
     use super::*;
     use crate::deploy::change::PropertyChange;
 
-    fn change(path: &str, resource_type: &str, action: Action, replacement: Replacement, fate: Option<Fate>) -> ResourceChange {
+    fn change(
+        path: &str,
+        resource_type: &str,
+        action: Action,
+        replacement: Replacement,
+        fate: Option<Fate>,
+    ) -> ResourceChange {
         ResourceChange {
             path: path.to_owned(),
             resource_type: resource_type.to_owned(),
@@ -296,14 +342,26 @@ mod tests {
 
     #[test]
     fn a_plan_names_what_changes_and_what_is_lost() {
-        let mut queue = change("SQSStack/LogDeliveryQueue", "AWS::SQS::Queue", Action::Modify, Replacement::No, None);
+        let mut queue = change(
+            "SQSStack/LogDeliveryQueue",
+            "AWS::SQS::Queue",
+            Action::Modify,
+            Replacement::No,
+            None,
+        );
         queue.properties.push(PropertyChange {
             path: "Properties.VisibilityTimeout".to_owned(),
             before: Some("900".to_owned()),
             after: Some("1900".to_owned()),
             certainty: crate::deploy::change::Certainty::Certain,
         });
-        let dead = change("SQSStack/DLQ", "AWS::SQS::Queue", Action::Remove, Replacement::No, Some(Fate::Deleted));
+        let dead = change(
+            "SQSStack/DLQ",
+            "AWS::SQS::Queue",
+            Action::Remove,
+            Replacement::No,
+            Some(Fate::Deleted),
+        );
         let plan = view(Operation::Update, vec![dead, queue]);
         insta::assert_snapshot!(plan.render(Palette::Plain), @r"
         regional  p-production  us-east-2  account 111111111111

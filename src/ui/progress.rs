@@ -11,12 +11,7 @@ use super::{
     Ui, Verbosity,
     style::{Palette, printable},
 };
-use crate::deploy::{
-    event::DeployEvent,
-    operation::Row,
-    stack::NESTED_STACK_TYPE,
-    status::Phase,
-};
+use crate::deploy::{event::DeployEvent, operation::Row, stack::NESTED_STACK_TYPE, status::Phase};
 
 /// How often the display moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -63,7 +58,15 @@ impl<'a> Progress<'a> {
             ui.status(title);
         }
         let now = Instant::now();
-        Self { ui, display, names, running: BTreeMap::new(), began: now, spoke: now, complained: false }
+        Self {
+            ui,
+            display,
+            names,
+            running: BTreeMap::new(),
+            began: now,
+            spoke: now,
+            complained: false,
+        }
     }
 
     /// Shows an event.
@@ -114,16 +117,23 @@ impl<'a> Progress<'a> {
         let palette = self.ui.palette();
         if phase == Phase::Failed {
             let reason = row.reason.as_deref().unwrap_or("no reason was given");
-            let text = format!("  {} {}: {}", mark(row, palette), self.name(row), row.status.words());
+            let text =
+                format!("  {} {}: {}", mark(row, palette), self.name(row), row.status.words());
             self.say(&text);
             self.say(&format!("      {}", printable(reason)));
         } else if matches!(self.display, Display::Lines) && row.resource_type != NESTED_STACK_TYPE {
             // A beginning is worth a line only where somebody reads a log, and only once.
             let repeated = phase == Phase::Running && row.began != row.reached && !row.stabilising;
             if !repeated {
-                let words = if row.stabilising { "configured, stabilising" } else { row.status.words() };
+                let words =
+                    if row.stabilising { "configured, stabilising" } else { row.status.words() };
                 let time = clock(self.began.elapsed());
-                self.say(&format!("  {time} {} {} {}", mark(row, palette), self.name(row), palette.dim(words)));
+                self.say(&format!(
+                    "  {time} {} {} {}",
+                    mark(row, palette),
+                    self.name(row),
+                    palette.dim(words)
+                ));
             }
         } else if phase != Phase::Running && row.resource_type != NESTED_STACK_TYPE {
             let seconds = row.reached.as_second().saturating_sub(row.began.as_second());
@@ -141,7 +151,8 @@ impl<'a> Progress<'a> {
             .filter(|row| row.resource_type != NESTED_STACK_TYPE)
             .take(MOST_ROWS)
             .map(|row| {
-                let words = if row.stabilising { "configured, stabilising" } else { row.status.words() };
+                let words =
+                    if row.stabilising { "configured, stabilising" } else { row.status.words() };
                 (row.path.clone(), format!("{}  {words}", self.name(row)))
             })
             .collect();

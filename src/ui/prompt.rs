@@ -23,7 +23,11 @@ pub struct Consent(());
 impl Ui {
     /// Refuses what would need a question later when no question can be asked: before anything is changed.
     /// `name` is what must be typed and why, where a plain yes does not do.
-    pub fn could_agree(&self, name: Option<(&str, &str)>, answers: &Answers) -> Result<(), CliError> {
+    pub fn could_agree(
+        &self,
+        name: Option<(&str, &str)>,
+        answers: &Answers,
+    ) -> Result<(), CliError> {
         let can_ask = self.can_ask() && !answers.no_input;
         match name {
             Some((name, warning)) if answers.confirm.is_empty() && !can_ask => {
@@ -51,7 +55,12 @@ impl Ui {
     }
 
     /// Asks for `name` to be typed, whatever `--yes` says, unless `--confirm` holds it.
-    pub fn agree_by_name(&self, warning: &str, name: &str, answers: &Answers) -> Result<Consent, CliError> {
+    pub fn agree_by_name(
+        &self,
+        warning: &str,
+        name: &str,
+        answers: &Answers,
+    ) -> Result<Consent, CliError> {
         if answers.confirm.iter().any(|given| given == name) {
             return Ok(Consent(()));
         }
@@ -82,8 +91,11 @@ impl Ui {
 }
 
 fn cannot_ask(flag: &str) -> CliError {
-    CliError::new(ExitStatus::Declined, Message("this needs a confirmation, and nobody can be asked here".to_owned()))
-        .hint(format!("add {flag} to go on without a question"))
+    CliError::new(
+        ExitStatus::Declined,
+        Message("this needs a confirmation, and nobody can be asked here".to_owned()),
+    )
+    .hint(format!("add {flag} to go on without a question"))
 }
 
 fn declined() -> CliError {

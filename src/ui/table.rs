@@ -57,7 +57,12 @@ impl Table {
         let widths: Vec<usize> = (0..columns)
             .map(|column| {
                 let heading = self.headings.get(column).map_or(0, |text| width(text));
-                rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0).max(heading)
+                rows.iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|cell| width(cell))
+                    .max()
+                    .unwrap_or(0)
+                    .max(heading)
             })
             .collect();
         if !self.headings.is_empty() {
@@ -97,7 +102,10 @@ mod tests {
         let mut table = Table::new(["NAME", "STATE"]).titled("Stacks");
         table.row(["a-long-name".to_owned(), "UP".to_owned()]);
         table.row(["b".to_owned(), "DOWN".to_owned()]);
-        assert_eq!(table.render(Palette::Plain), "Stacks\n  NAME         STATE\n  a-long-name  UP\n  b            DOWN\n");
+        assert_eq!(
+            table.render(Palette::Plain),
+            "Stacks\n  NAME         STATE\n  a-long-name  UP\n  b            DOWN\n"
+        );
     }
 
     #[test]

@@ -44,34 +44,65 @@ fn service_accounts_are_those_that_the_roles_trust() {
             let account = resource(&built, "ServiceAccount");
             assert_eq!(account["metadata"]["name"], default("ServiceAccountName"));
             assert_eq!(account["metadata"]["namespace"], default("ServiceAccountNamespace"));
-            assert_eq!(resource(&built, "Namespace")["metadata"]["name"], default("ServiceAccountNamespace"));
-            assert_eq!(pod(component, overlay)["serviceAccountName"], default("ServiceAccountName"));
+            assert_eq!(
+                resource(&built, "Namespace")["metadata"]["name"],
+                default("ServiceAccountNamespace")
+            );
+            assert_eq!(
+                pod(component, overlay)["serviceAccountName"],
+                default("ServiceAccountName")
+            );
         }
     }
 }
 
 #[test]
 fn every_resource_of_a_namespace_is_in_the_one_that_exists() {
-    let cluster_wide =
-        ["Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "SecurityContextConstraints"];
-    for (component, parts) in [("collector", &["podmonitor"][..]), ("processor", &["keda", "servicemonitor", "dashboard"])] {
+    let cluster_wide = [
+        "Namespace",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "PriorityClass",
+        "SecurityContextConstraints",
+    ];
+    for (component, parts) in [
+        ("collector", &["podmonitor"][..]),
+        ("processor", &["keda", "servicemonitor", "dashboard"]),
+    ] {
         for resource in resources(&render(component, "production", parts)) {
-            let expected =
-                if cluster_wide.contains(&resource["kind"].as_str().unwrap()) { Value::Null } else { json!("logging") };
-            assert_eq!(resource["metadata"]["namespace"], expected, "{} {}", resource["kind"], resource["metadata"]["name"]);
-            assert_eq!(resource["metadata"]["labels"]["app.kubernetes.io/part-of"], "mtlog", "{}", resource["kind"]);
+            let expected = if cluster_wide.contains(&resource["kind"].as_str().unwrap()) {
+                Value::Null
+            } else {
+                json!("logging")
+            };
+            assert_eq!(
+                resource["metadata"]["namespace"], expected,
+                "{} {}",
+                resource["kind"], resource["metadata"]["name"]
+            );
+            assert_eq!(
+                resource["metadata"]["labels"]["app.kubernetes.io/part-of"], "mtlog",
+                "{}",
+                resource["kind"]
+            );
         }
     }
 }
 
 #[test]
 fn the_engine_reads_every_variable_that_the_deployment_sets_and_gets_those_it_needs() {
-    let known: BTreeSet<String> = VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
+    let known: BTreeSet<String> =
+        VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
     for overlay in OVERLAYS {
         let pod = pod("processor", overlay);
         let given = names(&pod);
         assert!(given.is_subset(&known), "{:?}", given.difference(&known));
-        for needed in ["SQS_QUEUE_URL", "TENANT_CONFIG_TABLE", "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN", "AWS_REGION"] {
+        for needed in [
+            "SQS_QUEUE_URL",
+            "TENANT_CONFIG_TABLE",
+            "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN",
+            "AWS_REGION",
+        ] {
             assert!(given.contains(needed), "{needed}");
         }
         assert_eq!(variable(&pod, "EXECUTION_MODE").as_deref(), Some("sqs"));
@@ -80,9 +111,10 @@ fn the_engine_reads_every_variable_that_the_deployment_sets_and_gets_those_it_ne
 
 #[test]
 fn a_pod_is_never_killed_before_its_own_grace_is_over() {
-    for (component, name, margin) in
-        [("processor", "SHUTDOWN_GRACE", 5), ("collector", "VECTOR_GRACEFUL_SHUTDOWN_LIMIT_SECS", 5)]
-    {
+    for (component, name, margin) in [
+        ("processor", "SHUTDOWN_GRACE", 5),
+        ("collector", "VECTOR_GRACEFUL_SHUTDOWN_LIMIT_SECS", 5),
+    ] {
         for overlay in OVERLAYS {
             let pod = pod(component, overlay);
             let own: u64 = variable(&pod, name).unwrap().parse().unwrap();
@@ -119,9 +151,15 @@ fn probes_and_monitoring_reach_the_port_that_the_engine_listens_on() {
         let container = &pod["containers"][0];
         let port = container["ports"][0]["containerPort"].as_u64().unwrap();
         assert_eq!(variable(&pod, "METRICS_ADDRESS").unwrap(), format!("0.0.0.0:{port}"));
-        assert_eq!(container["livenessProbe"]["httpGet"], json!({"path": "/livez", "port": "http"}));
+        assert_eq!(
+            container["livenessProbe"]["httpGet"],
+            json!({"path": "/livez", "port": "http"})
+        );
         assert_eq!(container["startupProbe"]["httpGet"], json!({"path": "/livez", "port": "http"}));
-        assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "http"}));
+        assert_eq!(
+            container["readinessProbe"]["httpGet"],
+            json!({"path": "/readyz", "port": "http"})
+        );
         assert_eq!(container["ports"][0]["name"], "http");
         assert_eq!(resource(&built, "Service")["spec"]["ports"][0]["port"], port);
     }
@@ -129,7 +167,8 @@ fn probes_and_monitoring_reach_the_port_that_the_engine_listens_on() {
         let pod = pod("collector", overlay);
         let container = &pod["containers"][0];
         let port = container["ports"][0]["containerPort"].as_u64().unwrap();
-        let configuration: Value = serde_yaml::from_str(include_str!("../../k8s/collector/base/vector.yaml")).unwrap();
+        let configuration: Value =
+            serde_yaml::from_str(include_str!("../../k8s/collector/base/vector.yaml")).unwrap();
         let sink = &configuration["sinks"]["prometheus"];
         assert_eq!(sink["address"], format!("0.0.0.0:{port}"));
         for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
@@ -156,7 +195,10 @@ fn the_processor_meets_the_restricted_standard_and_more() {
         assert_eq!(context["readOnlyRootFilesystem"], true);
         assert_eq!(context["capabilities"], json!({"drop": ["ALL"]}));
         let user = &context["runAsUser"];
-        assert!(if overlay == "base" { user.as_u64() >= Some(10_000) } else { user.is_null() }, "{overlay}: {user}");
+        assert!(
+            if overlay == "base" { user.as_u64() >= Some(10_000) } else { user.is_null() },
+            "{overlay}: {user}"
+        );
     }
 }
 
@@ -172,11 +214,16 @@ fn the_collector_asks_for_no_privilege_and_two_directories() {
         assert_eq!(context["allowPrivilegeEscalation"], false);
         assert_eq!(context["readOnlyRootFilesystem"], true);
         assert_eq!(context["capabilities"], json!({"drop": ["ALL"]}));
-        let paths: BTreeSet<&str> =
-            pod["volumes"].as_array().unwrap().iter().filter_map(|volume| volume["hostPath"]["path"].as_str()).collect();
+        let paths: BTreeSet<&str> = pod["volumes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|volume| volume["hostPath"]["path"].as_str())
+            .collect();
         assert_eq!(paths, ["/var/lib/vector", "/var/log/pods"].into());
         let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
-        let writable: Vec<&Value> = mounts.iter().filter(|mount| mount["readOnly"] != true).collect();
+        let writable: Vec<&Value> =
+            mounts.iter().filter(|mount| mount["readOnly"] != true).collect();
         assert_eq!(writable, [&json!({"mountPath": "/var/lib/vector", "name": "data"})]);
         assert_eq!(pod["tolerations"], json!([{"operator": "Exists"}]));
     }
@@ -197,12 +244,22 @@ fn the_constraints_allow_what_the_daemon_set_asks_for_and_nothing_else() {
         // The token of the service account.
         .chain(["projected"])
         .collect();
-    let allowed: BTreeSet<&str> =
-        constraints["volumes"].as_array().unwrap().iter().map(|volume| volume.as_str().unwrap()).collect();
+    let allowed: BTreeSet<&str> = constraints["volumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|volume| volume.as_str().unwrap())
+        .collect();
     assert_eq!(asked, allowed);
     assert_eq!(constraints["runAsUser"]["uid"], pod["securityContext"]["runAsUser"]);
-    assert_eq!(constraints["seLinuxContext"]["seLinuxOptions"], pod["securityContext"]["seLinuxOptions"]);
-    assert_eq!(constraints["requiredDropCapabilities"], pod["containers"][0]["securityContext"]["capabilities"]["drop"]);
+    assert_eq!(
+        constraints["seLinuxContext"]["seLinuxOptions"],
+        pod["securityContext"]["seLinuxOptions"]
+    );
+    assert_eq!(
+        constraints["requiredDropCapabilities"],
+        pod["containers"][0]["securityContext"]["capabilities"]["drop"]
+    );
     for (field, value) in constraints.as_object().unwrap() {
         if field.starts_with("allow") && value.is_boolean() {
             assert_eq!(value, &json!(field == "allowHostDirVolumePlugin"), "{field}");
@@ -241,24 +298,32 @@ fn an_autoscaler_owns_the_number_of_processors() {
         assert!(resource(&built, "Deployment")["spec"]["replicas"].is_null());
         assert_eq!(resource(&built, kind)["spec"]["scaleTargetRef"]["name"], "log-processor");
     }
-    let scaled = resource(&resources(&render("processor", "production", &["keda"])), "ScaledObject");
+    let scaled =
+        resource(&resources(&render("processor", "production", &["keda"])), "ScaledObject");
     let trigger = &scaled["spec"]["triggers"][0]["metadata"];
-    assert!(trigger["queueURL"].as_str().unwrap().starts_with("https://sqs.us-east-2.amazonaws.com/"));
+    assert!(
+        trigger["queueURL"].as_str().unwrap().starts_with("https://sqs.us-east-2.amazonaws.com/")
+    );
     assert_eq!(trigger["awsRegion"], "us-east-2");
 }
 
 #[test]
 fn the_dashboard_shows_metrics_that_the_engine_has() {
-    let dashboard: Value = serde_json::from_str(include_str!("../../k8s/processor/components/dashboard/mtlog.json")).unwrap();
+    let dashboard: Value =
+        serde_json::from_str(include_str!("../../k8s/processor/components/dashboard/mtlog.json"))
+            .unwrap();
     let mut shown = BTreeSet::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().unwrap() {
             let expression = target["expr"].as_str().unwrap();
             let (_, rest) = expression.split_once("mtlog_").unwrap();
-            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let name: String =
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
             let metric = Metric::ALL.iter().find(|metric| metric.name() == name);
             let metric = metric.unwrap_or_else(|| panic!("the engine has no metric `{name}`"));
-            if let Some((label, _)) = expression.split_once("sum by (").and_then(|(_, rest)| rest.split_once(')')) {
+            if let Some((label, _)) =
+                expression.split_once("sum by (").and_then(|(_, rest)| rest.split_once(')'))
+            {
                 assert_eq!(label, metric.label(), "{name}");
             }
             shown.insert(name);

@@ -62,14 +62,19 @@ impl Cluster {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = mtlog(arguments);
-        let path = std::env::join_paths([self.0.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
-        command.env("PATH", path).args(["--overlay", "production", "--settings"]).arg(settings(arguments[1]));
+        let path = std::env::join_paths([self.0.path(), Path::new("/bin"), Path::new("/usr/bin")])
+            .unwrap();
+        command
+            .env("PATH", path)
+            .args(["--overlay", "production", "--settings"])
+            .arg(settings(arguments[1]));
         command.output().expect("mtlog runs")
     }
 }
 
 fn deployment(updated: u64, ready: u64) -> Value {
-    let image = "111122223333.dkr.ecr.us-east-2.amazonaws.com/log-processor@sha256:".to_owned() + &"0".repeat(64);
+    let image = "111122223333.dkr.ecr.us-east-2.amazonaws.com/log-processor@sha256:".to_owned()
+        + &"0".repeat(64);
     json!({
         "metadata": {"generation": 2},
         "spec": {"replicas": 3, "template": {"spec": {"containers": [{"name": "log-processor", "image": image}]}}},
@@ -105,7 +110,10 @@ fn the_difference_is_shown_before_anything_is_applied() {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(shown.find("replicas: 3") < shown.find("applied"), "{shown}");
     assert_eq!(cluster.calls().last().unwrap(), "apply --filename -");
-    assert_eq!(fs::read_to_string(cluster.path("stdin")).unwrap(), render("processor", "production", &[]));
+    assert_eq!(
+        fs::read_to_string(cluster.path("stdin")).unwrap(),
+        render("processor", "production", &[])
+    );
 }
 
 #[test]
@@ -134,7 +142,14 @@ fn a_check_is_good_only_when_manifests_and_pods_are() {
         let output = cluster.run(&["check", "processor"]);
         assert_eq!(output.status.code(), Some(code), "{workload} {difference}: {}", said(&output));
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(shown.lines().nth(1).unwrap().ends_with(if difference.is_empty() { "as wanted" } else { "differ" }), "{shown}");
+        assert!(
+            shown.lines().nth(1).unwrap().ends_with(if difference.is_empty() {
+                "as wanted"
+            } else {
+                "differ"
+            }),
+            "{shown}"
+        );
         assert!(shown.contains(expected), "{shown}");
     }
 }
@@ -148,7 +163,11 @@ fn a_check_for_programs_has_the_numbers_and_the_difference() {
     assert_eq!(report["workload"]["ready"], 2);
     assert_eq!(report["difference"], "-a\n+b\n");
     assert_eq!((&report["schema"], &report["component"]), (&json!(1), &json!("processor")));
-    assert!(cluster.calls().iter().all(|call| call.starts_with("--context prod ")), "{:?}", cluster.calls());
+    assert!(
+        cluster.calls().iter().all(|call| call.starts_with("--context prod ")),
+        "{:?}",
+        cluster.calls()
+    );
 }
 
 #[test]
@@ -185,7 +204,13 @@ fn settings_that_are_not_complete_are_refused_line_by_line() {
             for replacement in ["".to_owned(), format!("{name}=")] {
                 let lines: Vec<String> = sample
                     .lines()
-                    .map(|line| if line.starts_with(&format!("{name}=")) { replacement.clone() } else { line.to_owned() })
+                    .map(|line| {
+                        if line.starts_with(&format!("{name}=")) {
+                            replacement.clone()
+                        } else {
+                            line.to_owned()
+                        }
+                    })
                     .collect();
                 fs::write(&file, lines.join("\n")).unwrap();
                 let mut command = mtlog(&["render", component, "--overlay", "base", "--settings"]);

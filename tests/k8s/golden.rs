@@ -19,7 +19,12 @@ const BUILDS: [(&str, &str, &str, &[&str]); 11] = [
     ("processor-development.yaml", "processor", "development", &[]),
     ("processor-staging.yaml", "processor", "staging", &[]),
     ("processor-production.yaml", "processor", "production", &[]),
-    ("processor-production-all.yaml", "processor", "production", &["keda", "servicemonitor", "dashboard"]),
+    (
+        "processor-production-all.yaml",
+        "processor",
+        "production",
+        &["keda", "servicemonitor", "dashboard"],
+    ),
 ];
 
 #[test]
@@ -34,16 +39,24 @@ fn what_is_built_is_what_was_reviewed() {
             fs::write(&path, &built).unwrap();
         }
         let reviewed = fs::read_to_string(&path).unwrap_or_default();
-        if let Some((line, (is, was))) =
-            built.lines().zip(reviewed.lines().chain(std::iter::repeat(""))).enumerate().find(|(_, (is, was))| is != was)
+        if let Some((line, (is, was))) = built
+            .lines()
+            .zip(reviewed.lines().chain(std::iter::repeat("")))
+            .enumerate()
+            .find(|(_, (is, was))| is != was)
         {
-            panic!("{file} differs at line {}:\n  built    {is}\n  reviewed {was}\nUPDATE_SNAPSHOTS=1 accepts it", line + 1);
+            panic!(
+                "{file} differs at line {}:\n  built    {is}\n  reviewed {was}\nUPDATE_SNAPSHOTS=1 accepts it",
+                line + 1
+            );
         }
         assert_eq!(built, reviewed, "{file}: UPDATE_SNAPSHOTS=1 accepts it");
     }
     let known: BTreeSet<String> = BUILDS.iter().map(|(file, ..)| (*file).to_owned()).collect();
-    let files: BTreeSet<String> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let files: BTreeSet<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(known, files);
     println!("{} kustomizations, {count} resources", BUILDS.len());
 }
@@ -63,7 +76,11 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn kustomize(directory: &Path) -> std::process::Output {
-    Command::new("kubectl").arg("kustomize").arg(directory).output().expect("kubectl is on the PATH")
+    Command::new("kubectl")
+        .arg("kustomize")
+        .arg(directory)
+        .output()
+        .expect("kubectl is on the PATH")
 }
 
 #[test]
@@ -77,12 +94,20 @@ fn kubectl_alone_builds_the_same_from_a_checkout_and_the_one_generated_file() {
             if owner != component || !parts.is_empty() {
                 continue;
             }
-            let directory = if overlay == "base" { "base".to_owned() } else { format!("overlays/{overlay}") };
+            let directory =
+                if overlay == "base" { "base".to_owned() } else { format!("overlays/{overlay}") };
             let directory = k8s.join(component).join(directory);
             let missing = kustomize(&directory);
-            assert!(String::from_utf8_lossy(&missing.stderr).contains("settings.env"), "built without settings");
+            assert!(
+                String::from_utf8_lossy(&missing.stderr).contains("settings.env"),
+                "built without settings"
+            );
             fs::copy(settings(component), &file).unwrap();
-            assert_eq!(text(kustomize(&directory)), render(component, overlay, parts), "{component} {overlay}");
+            assert_eq!(
+                text(kustomize(&directory)),
+                render(component, overlay, parts),
+                "{component} {overlay}"
+            );
             fs::remove_file(&file).unwrap();
         }
     }
@@ -99,11 +124,16 @@ fn a_setting_without_which_nothing_runs_is_missed_by_name_even_without_mtlog() {
     ] {
         let sample = fs::read_to_string(settings(component)).unwrap();
         for name in names {
-            let without: Vec<&str> = sample.lines().filter(|line| !line.starts_with(&format!("{name}="))).collect();
-            fs::write(k8s.join(component).join("settings/settings.env"), without.join("\n")).unwrap();
+            let without: Vec<&str> =
+                sample.lines().filter(|line| !line.starts_with(&format!("{name}="))).collect();
+            fs::write(k8s.join(component).join("settings/settings.env"), without.join("\n"))
+                .unwrap();
             let output = kustomize(&k8s.join(component).join("base"));
             let said = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success() && said.contains(&format!("data.{name}")), "{name}: {said}");
+            assert!(
+                !output.status.success() && said.contains(&format!("data.{name}")),
+                "{name}: {said}"
+            );
         }
     }
 }

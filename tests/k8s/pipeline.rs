@@ -19,20 +19,26 @@ fn deployed(regional: &[&str]) -> (FakeAws, Mtlog) {
     mtlog.set("PATH", &std::env::var("PATH").unwrap());
     let _deployed = mtlog.run(&["deploy", "global", "--yes"]).exits(0);
     let _deployed = mtlog.run(&[&["deploy", "regional", "--yes"], regional].concat()).exits(0);
-    let cluster = ["--cluster-name", "prod-eu", "--oidc-provider", "oidc.example.com/2abc", "--yes"];
-    let targets: &[&str] = if regional.is_empty() { &["deploy", "cluster/vector"] } else { &["deploy", "cluster"] };
+    let cluster =
+        ["--cluster-name", "prod-eu", "--oidc-provider", "oidc.example.com/2abc", "--yes"];
+    let targets: &[&str] =
+        if regional.is_empty() { &["deploy", "cluster/vector"] } else { &["deploy", "cluster"] };
     let _deployed = mtlog.run(&[targets, &cluster].concat()).exits(0);
     (fake, mtlog)
 }
 
 fn lines(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| !name.starts_with('#'));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| !name.starts_with('#'));
     lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The outputs of a stack, as the command prints them.
 fn outputs(mtlog: &Mtlog, arguments: &[&str]) -> BTreeMap<String, String> {
-    let report = mtlog.run(&[&["outputs"], arguments, &["--format", "json"]].concat()).exits(0).json();
+    let report =
+        mtlog.run(&[&["outputs"], arguments, &["--format", "json"]].concat()).exits(0).json();
     let outputs = report["stacks"][0]["outputs"].as_object().unwrap().clone();
     outputs.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned())).collect()
 }
@@ -45,7 +51,8 @@ fn every_setting_comes_from_the_stacks() {
     let processor = outputs(&mtlog, &["cluster/processor", "--cluster-name", "prod-eu"]);
 
     let render = ["k8s", "render", "collector", "--cluster", "prod-eu", "--image", IMAGE];
-    let settings = lines(&mtlog.run(&[&render[..], &["--print-settings"]].concat()).exits(0).stdout);
+    let settings =
+        lines(&mtlog.run(&[&render[..], &["--print-settings"]].concat()).exits(0).stdout);
     let expected = [
         ("AWS_REGION", "us-east-2"),
         ("CLUSTER_ID", "prod-eu"),
@@ -62,9 +69,21 @@ fn every_setting_comes_from_the_stacks() {
     let annotations = resource(&built, "ServiceAccount")["metadata"]["annotations"].clone();
     assert_eq!(annotations["eks.amazonaws.com/role-arn"], vector["ClusterVectorRoleArn"]);
     // The environment chooses the overlay.
-    assert_eq!(resource(&built, "SecurityContextConstraints")["metadata"]["name"], "vector-logs-scc");
+    assert_eq!(
+        resource(&built, "SecurityContextConstraints")["metadata"]["name"],
+        "vector-logs-scc"
+    );
 
-    let render = ["k8s", "render", "processor", "--cluster", "prod-eu", "--image", IMAGE, "--print-settings"];
+    let render = [
+        "k8s",
+        "render",
+        "processor",
+        "--cluster",
+        "prod-eu",
+        "--image",
+        IMAGE,
+        "--print-settings",
+    ];
     let settings = lines(&mtlog.run(&render).exits(0).stdout);
     let expected = [
         ("AWS_REGION", "us-east-2"),
@@ -88,7 +107,8 @@ fn what_the_stacks_do_not_tell_is_named_with_what_would_mend_it() {
         .run(&["k8s", "render", "collector", "--cluster", "prod-eu"])
         .exits(6)
         .says(&["`COLLECTOR_IMAGE`", "--image REPOSITORY@sha256:DIGEST"]);
-    let _missing = mtlog.run(&["k8s", "render", "collector", "--image", IMAGE]).exits(64).says(&["--cluster"]);
+    let _missing =
+        mtlog.run(&["k8s", "render", "collector", "--image", IMAGE]).exits(64).says(&["--cluster"]);
     let _missing = mtlog
         .run(&["k8s", "render", "collector", "--cluster", "prod-us", "--image", IMAGE])
         .exits(6)
@@ -98,4 +118,51 @@ fn what_the_stacks_do_not_tell_is_named_with_what_would_mend_it() {
         .run(&["k8s", "render", "collector", "--cluster", "prod-eu", "--image", &tag])
         .exits(6)
         .says(&["does not name an image by digest"]);
+}
+
+#[test]
+fn vector_on_a_laptop_gets_names_and_on_request_a_roles_credentials() {
+    let (fake, mtlog) = deployed(&["--include-sqs"]);
+    let regional = outputs(&mtlog, &["regional"]);
+    let exports = |arguments: &[&str]| -> BTreeMap<String, String> {
+        let ran =
+            mtlog.run(&[&["env", "vector", "--cluster", "prod-eu"], arguments].concat()).exits(0);
+        let value =
+            |value: &str| value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned();
+        let lines = ran
+            .stdout
+            .lines()
+            .map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap());
+        lines.map(|(name, quoted)| (name.to_owned(), value(quoted))).collect()
+    };
+    let names = exports(&[]);
+    let expected = [
+        ("AWS_REGION", "us-east-2"),
+        ("CLUSTER_ID", "prod-eu"),
+        ("S3_BUCKET_NAME", &regional["CentralLoggingBucketName"]),
+        ("S3_KEY_PREFIX", ""),
+    ];
+    assert_eq!(names, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+
+    let role = "arn:aws:iam::111111111111:role/log-tester";
+    let trust = r#"{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": "sts:AssumeRole"}]}"#;
+    fake.add_role(role, trust, &[]);
+    let with_role = exports(&["--role-arn", role]);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        assert!(!with_role[name].is_empty(), "{name}");
+    }
+
+    let vector = outputs(&mtlog, &["cluster/vector", "--cluster-name", "prod-eu"]);
+    let _refused = mtlog
+        .run(&[
+            "env",
+            "vector",
+            "--cluster",
+            "prod-eu",
+            "--role-arn",
+            &vector["ClusterS3WriterRoleArn"],
+        ])
+        .exits(3)
+        .says(&["failed to assume", "name a role of your own"]);
+    let _unnamed = mtlog.run(&["env", "vector"]).exits(64).says(&["--cluster-name"]);
 }

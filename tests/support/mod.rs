@@ -23,7 +23,8 @@ pub(crate) struct Mtlog {
 impl Mtlog {
     /// Without AWS: every call fails at once.
     pub(crate) fn offline() -> Self {
-        let mut mtlog = Self { directory: TempDir::new().expect("a directory"), environment: Vec::new() };
+        let mut mtlog =
+            Self { directory: TempDir::new().expect("a directory"), environment: Vec::new() };
         mtlog.set("AWS_EC2_METADATA_DISABLED", "true");
         mtlog
     }
@@ -58,7 +59,9 @@ impl Mtlog {
             .env_clear()
             .env("HOME", self.directory.path())
             .env("COLUMNS", "100")
-            .envs(self.environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))))
+            .envs(
+                self.environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
+            )
             .current_dir(self.directory.path())
             .args(arguments)
             .stdin(Stdio::null());
@@ -68,7 +71,8 @@ impl Mtlog {
     /// Runs `mtlog` and waits for its end.
     #[must_use = "look at the exit status at least"]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = self.command(arguments).output().expect("mtlog runs");
+        let Output { status, stdout, stderr } =
+            self.command(arguments).output().expect("mtlog runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
@@ -102,8 +106,8 @@ impl Ran {
     /// Returns standard output as JSON of schema 1.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        let value: serde_json::Value =
-            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout));
+        let value: serde_json::Value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout));
         assert_eq!(value["schema"], 1);
         value
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mtlog::template::catalogue::TemplateId;
 use regex_lite::Regex;
+use serde_json::Value;
 
 use super::{
     deployment::{Deployed, OHIO, Place, Refusal, Resource, deploy},
     physical,
-    world::{IMAGE, ISSUER},
+    world::{IMAGE, ISSUER, list},
 };
 
 /// Every region name of every partition, as cfn-lint lists them in 2026, and the
@@ -114,7 +115,12 @@ fn stacks(place: Place, project: &str, environment: &str) -> Vec<Deployed> {
     let with = |id, own: &[(&str, &str)]| deploy(id, place, &[&common[..], own].concat()).unwrap();
     let policy = arn("iam::111111111111:policy/p");
     vec![
-        deploy(TemplateId::Global, place, &[("ProjectName", project)]).unwrap(),
+        deploy(
+            TemplateId::Global,
+            place,
+            &[("ProjectName", project), ("EnableS3Delivery", "true")],
+        )
+        .unwrap(),
         with(
             TemplateId::Regional,
             &[
@@ -199,6 +205,40 @@ fn every_name_fits_for_every_region_and_the_longest_project_and_cluster() {
             }
         }
     }
+}
+
+#[test]
+fn policies_with_the_longest_names_fit_into_what_iam_stores() {
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, in characters
+    // without white space; for trust policies the quota that an account has from the start.
+    let size = |value: &Value| match value {
+        Value::String(text) => text.chars().filter(|character| !character.is_whitespace()).count(),
+        other => other.to_string().len(),
+    };
+    let stacks = stacks(place("us-gov-west-1"), LONGEST_PROJECT, "development");
+    let mut checked = 0;
+    for (name, resource) in stacks.iter().flat_map(|stack| &stack.resources) {
+        let properties = &resource.properties;
+        match resource.kind.as_str() {
+            "AWS::IAM::Role" => {
+                let trust = size(&properties["AssumeRolePolicyDocument"]);
+                assert!(trust <= 2048, "{name}: {trust} of 2048");
+                let inline: usize = list(&properties["Policies"])
+                    .iter()
+                    .map(|policy| size(&policy["PolicyDocument"]))
+                    .sum();
+                assert!(inline <= 10_240, "{name}: {inline} of 10240");
+                checked += 1;
+            }
+            "AWS::IAM::ManagedPolicy" => {
+                let policy = size(&properties["PolicyDocument"]);
+                assert!(policy <= 6144, "{name}: {policy} of 6144");
+                checked += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(checked >= 9, "only {checked} roles and policies");
 }
 
 #[test]

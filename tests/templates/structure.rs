@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use mtlog::template::catalogue::TemplateId;
 use serde_json::{Value, json};
 
-use super::{
-    document::Template,
-    world::{Settings, World, list},
-};
+use super::{document::Template, world::list};
 
 /// Types that CloudFormation cannot tag. `xtask/templates_check.py` holds this against AWS's own
 /// resource schemas.
@@ -272,43 +269,6 @@ fn the_regional_stack_has_every_output_that_a_later_step_takes() {
         "TenantConfigTableName",
     ] {
         assert!(main.contains_key(name), "{name}");
-    }
-}
-
-#[test]
-fn policies_fit_into_what_iam_stores() {
-    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, in characters without
-    // white space; the trust policy's is the default quota.
-    let project = "a2345678901234567890123456";
-    let names = [("ProjectName", project), ("Environment", "development")];
-    let world = World::new(Settings {
-        global: &[("ProjectName", project), ("EnableS3Delivery", "true")],
-        regional: &[&names[..], &[("EksOidcIssuer", "oidc.eks/id/1"), ("EksClusterName", "eks-1")]]
-            .concat(),
-        ..Settings::default()
-    });
-    let size = |value: &Value| match value {
-        Value::String(text) => text.chars().filter(|character| !character.is_whitespace()).count(),
-        other => other.to_string().len(),
-    };
-    for stack in [&world.global, &world.regional, &world.customer, &world.blue, &world.processor] {
-        for (name, resource) in &stack.resources {
-            let properties = &resource.properties;
-            match resource.kind.as_str() {
-                "AWS::IAM::Role" => {
-                    assert!(size(&properties["AssumeRolePolicyDocument"]) <= 2048, "{name}");
-                    let inline: usize = list(&properties["Policies"])
-                        .iter()
-                        .map(|policy| size(&policy["PolicyDocument"]))
-                        .sum();
-                    assert!(inline <= 10_240, "{name}: {inline}");
-                }
-                "AWS::IAM::ManagedPolicy" => {
-                    assert!(size(&properties["PolicyDocument"]) <= 6144, "{name}");
-                }
-                _ => {}
-            }
-        }
     }
 }
 

@@ -21,7 +21,8 @@ struct Variable<'a> {
 
 /// Finds every variable as Vector does: in the whole text, before it is YAML.
 fn variables(text: &str) -> Vec<Variable<'_>> {
-    let inner = text.split("${").skip(1).map(|rest| rest.split_once('}').expect("a closing brace").0);
+    let inner =
+        text.split("${").skip(1).map(|rest| rest.split_once('}').expect("a closing brace").0);
     inner
         .map(|inner| match (inner.split_once(":-"), inner.split_once(":?")) {
             (Some((name, default)), _) => Variable { name, default: Some(default) },
@@ -29,7 +30,9 @@ fn variables(text: &str) -> Vec<Variable<'_>> {
                 assert_eq!(message, format!("{name} is not set"));
                 Variable { name, default: None }
             }
-            (None, None) => panic!("`{inner}`: only :- and :? treat an empty variable as a missing one"),
+            (None, None) => {
+                panic!("`{inner}`: only :- and :? treat an empty variable as a missing one")
+            }
         })
         .collect()
 }
@@ -40,7 +43,8 @@ fn interpolated(text: &str, set: &BTreeMap<&str, &str>) -> Result<Json, String> 
     let mut rest = text;
     for variable in variables(text) {
         let (before, behind) = rest.split_once("${").expect("a variable");
-        let value = set.get(variable.name).copied().filter(|value| !value.is_empty()).or(variable.default);
+        let value =
+            set.get(variable.name).copied().filter(|value| !value.is_empty()).or(variable.default);
         filled.push_str(before);
         filled.push_str(value.ok_or_else(|| format!("{} is not set", variable.name))?);
         rest = behind.split_once('}').expect("a closing brace").1;
@@ -62,8 +66,11 @@ fn settings() -> BTreeMap<&'static str, &'static str> {
 
 #[test]
 fn vector_does_not_start_while_a_variable_is_missing_or_empty() {
-    let required: BTreeSet<&str> =
-        variables(CLUSTER).iter().filter(|variable| variable.default.is_none()).map(|variable| variable.name).collect();
+    let required: BTreeSet<&str> = variables(CLUSTER)
+        .iter()
+        .filter(|variable| variable.default.is_none())
+        .map(|variable| variable.name)
+        .collect();
     assert_eq!(required, settings().into_keys().collect());
     for name in required {
         let mut set = settings();
@@ -86,7 +93,11 @@ fn the_daemon_set_gives_every_variable_that_the_configuration_reads() {
         .collect();
     for variable in variables(CLUSTER) {
         // The selector is the one thing that the product fixes and a test cluster may change.
-        assert!(given.contains(variable.name) || variable.name == "NAMESPACE_SELECTOR", "{}", variable.name);
+        assert!(
+            given.contains(variable.name) || variable.name == "NAMESPACE_SELECTOR",
+            "{}",
+            variable.name
+        );
     }
 }
 
@@ -113,7 +124,10 @@ fn both_configurations_write_the_same_objects() {
         assert_eq!(cluster[field], local[field], "{field}");
     }
     assert_eq!(cluster["framing"]["method"], "newline_delimited");
-    assert!(cluster["encoding"]["framing"].is_null(), "framing inside encoding is ignored by Vector");
+    assert!(
+        cluster["encoding"]["framing"].is_null(),
+        "framing inside encoding is ignored by Vector"
+    );
     assert_eq!(cluster["buffer"]["max_size"], 10 * (1_u64 << 30));
 }
 
@@ -127,8 +141,11 @@ fn keys_are_those_that_the_engine_reads() {
         // Vector 0.58 refuses a key that starts with a field.
         assert!(!template.starts_with("{{"), "{template}");
         let mut key = template.to_owned();
-        for (field, value) in [("namespace", "ocm-acme"), ("application", "kube-apiserver"), ("pod_name", "kube-apiserver-0")]
-        {
+        for (field, value) in [
+            ("namespace", "ocm-acme"),
+            ("application", "kube-apiserver"),
+            ("pod_name", "kube-apiserver-0"),
+        ] {
             key = key.replace(&format!("{{{{ {field} }}}}"), value);
         }
         key.push_str("20261123-094133-0b1e.");
@@ -136,17 +153,23 @@ fn keys_are_those_that_the_engine_reads() {
         let prefix: KeyPrefix = prefix.parse().unwrap();
         let object = LogObject::parse(&key, &prefix).unwrap();
         assert_eq!((object.cluster.as_str(), object.tenant.as_str()), ("prod-eu", "ocm-acme"));
-        assert_eq!((object.application.as_str(), object.pod.as_str()), ("kube-apiserver", "kube-apiserver-0"));
+        assert_eq!(
+            (object.application.as_str(), object.pod.as_str()),
+            ("kube-apiserver", "kube-apiserver-0")
+        );
         assert!(object.file.ends_with(".json.gz"));
     }
 }
 
 #[test]
 fn every_input_exists_and_every_program_file_is_the_one_source() {
-    for (text, file) in [(CLUSTER, "/etc/vector/record.vrl"), (LOCAL, "k8s/collector/base/record.vrl")] {
+    for (text, file) in
+        [(CLUSTER, "/etc/vector/record.vrl"), (LOCAL, "k8s/collector/base/record.vrl")]
+    {
         let configuration = interpolated(text, &settings()).unwrap();
         let part = |name: &str| configuration[name].as_object().cloned().unwrap_or_default();
-        let known: BTreeSet<String> = part("sources").into_iter().chain(part("transforms")).map(|(name, _)| name).collect();
+        let known: BTreeSet<String> =
+            part("sources").into_iter().chain(part("transforms")).map(|(name, _)| name).collect();
         for (name, component) in part("transforms").into_iter().chain(part("sinks")) {
             for input in component["inputs"].as_array().unwrap() {
                 assert!(known.contains(input.as_str().unwrap()), "{name} reads {input}");
@@ -160,15 +183,19 @@ fn every_input_exists_and_every_program_file_is_the_one_source() {
 fn the_programs_inside_the_configurations_compile_and_name_the_owner() {
     for (text, transform) in [(CLUSTER, "cluster"), (LOCAL, "pod")] {
         let configuration = interpolated(text, &settings()).unwrap();
-        let program = Program::compile(configuration["transforms"][transform]["source"].as_str().unwrap());
+        let program =
+            Program::compile(configuration["transforms"][transform]["source"].as_str().unwrap());
         let record = Program::compile(include_str!("../../k8s/collector/base/record.vrl"));
         let mut event = corpus::event("x", "2026-11-23T09:41:34Z");
         event.remove("cluster_id");
         event.insert("host".into(), Value::from("laptop"));
         let stored = record.run(program.run(Value::Object(event)));
         let stored = stored.as_object().unwrap();
-        let (namespace, application) =
-            if transform == "pod" { ("test-tenant", "test-app") } else { ("ocm-acme", "kube-apiserver") };
+        let (namespace, application) = if transform == "pod" {
+            ("test-tenant", "test-app")
+        } else {
+            ("ocm-acme", "kube-apiserver")
+        };
         assert_eq!(stored["cluster_id"], Value::from("prod-eu"));
         assert_eq!(stored["namespace"], Value::from(namespace));
         assert_eq!(stored["application"], Value::from(application));

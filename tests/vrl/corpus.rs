@@ -23,13 +23,22 @@ pub(crate) struct Case {
 
 /// Returns every case.
 pub(crate) fn cases() -> Vec<Case> {
-    let cases: Vec<Json> = serde_json::from_str(include_str!("corpus.json")).expect("corpus.json is JSON");
+    let cases: Vec<Json> =
+        serde_json::from_str(include_str!("corpus.json")).expect("corpus.json is JSON");
     cases.iter().map(case).collect()
 }
 
 fn case(case: &Json) -> Case {
     const FIELDS: [&str; 10] = [
-        "case", "message", "observed", "timestamp", "timestamp_is", "kubernetes", "without", "application", "namespace",
+        "case",
+        "message",
+        "observed",
+        "timestamp",
+        "timestamp_is",
+        "kubernetes",
+        "without",
+        "application",
+        "namespace",
         "pod_name",
     ];
     let name = case["case"].as_str().expect("a case has a name").to_owned();
@@ -58,7 +67,13 @@ fn case(case: &Json) -> Case {
         ("cluster_id", "prod-eu".to_owned()),
     ]
     .into();
-    Case { name, event: Value::Object(event), message, expected, is_timed_by_arrival: case.get("timestamp_is").is_some() }
+    Case {
+        name,
+        event: Value::Object(event),
+        message,
+        expected,
+        is_timed_by_arrival: case.get("timestamp_is").is_some(),
+    }
 }
 
 /// An event of the `kubernetes_logs` source, after the transform that sets the cluster.
@@ -85,7 +100,9 @@ pub(crate) fn event(message: &str, observed: &str) -> ObjectMap {
 pub(crate) fn timestamp(text: &str) -> Value {
     let time: jiff::Timestamp = text.parse().expect("a time");
     let nanoseconds = u32::try_from(time.subsec_nanosecond()).expect("a time after 1970");
-    Value::Timestamp(chrono::DateTime::from_timestamp(time.as_second(), nanoseconds).expect("a time in range"))
+    Value::Timestamp(
+        chrono::DateTime::from_timestamp(time.as_second(), nanoseconds).expect("a time in range"),
+    )
 }
 
 /// Returns the names of the fields of a record.

@@ -3,4 +3,5 @@
 mod configuration;
 mod corpus;
 mod program;
+mod real;
 mod record;

@@ -28,7 +28,11 @@ impl Program {
     /// Runs over `event` and returns it as the program left it.
     #[track_caller]
     pub(crate) fn run(&self, event: Value) -> Value {
-        let mut target = TargetValue { value: event, metadata: Value::Object(BTreeMap::new()), secrets: Secrets::new() };
+        let mut target = TargetValue {
+            value: event,
+            metadata: Value::Object(BTreeMap::new()),
+            secrets: Secrets::new(),
+        };
         let mut state = RuntimeState::default();
         let zone = TimeZone::parse("UTC").expect("a known zone");
         let mut context = Context::new(&mut target, &mut state, &zone);

@@ -77,9 +77,13 @@ fn a_line_without_any_time_gets_the_time_of_its_arrival() {
     event.remove("timestamp");
     let before = jiff::Timestamp::now();
     let record = json(&record_program().run(Value::Object(event)));
-    let time: jiff::Timestamp = record["timestamp"].as_str().expect("a text").parse().expect("a time");
+    let time: jiff::Timestamp =
+        record["timestamp"].as_str().expect("a text").parse().expect("a time");
     // The clock of the language is cut to microseconds on some systems.
-    assert!(before - jiff::SignedDuration::from_millis(1) <= time && time <= jiff::Timestamp::now(), "{time}");
+    assert!(
+        before - jiff::SignedDuration::from_millis(1) <= time && time <= jiff::Timestamp::now(),
+        "{time}"
+    );
 }
 
 #[test]
@@ -116,10 +120,12 @@ fn the_engine_reads_every_record_back() {
     let object = gzip.finish().expect("memory takes everything");
     let mut decoder = Decoder::new(&object[..], Options::default());
     for (case, record) in cases.iter().zip(&records) {
-        let Some(Decoded::Event(event)) = decoder.next().expect("an object that can be read") else {
+        let Some(Decoded::Event(event)) = decoder.next().expect("an object that can be read")
+        else {
             panic!("{}: no event", case.name)
         };
-        let time: jiff::Timestamp = json(record)["timestamp"].as_str().expect("a text").parse().expect("a time");
+        let time: jiff::Timestamp =
+            json(record)["timestamp"].as_str().expect("a text").parse().expect("a time");
         assert_eq!(event.timestamp_ms, time.as_millisecond(), "{}", case.name);
         // An empty message cannot be delivered; the engine sends the record in its place.
         if !case.message.is_empty() {

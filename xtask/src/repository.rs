@@ -46,19 +46,9 @@ impl Repository {
     }
 
     /// Returns a Cargo command that runs in the root of the repository.
-    ///
-    /// What `cargo run` has set for this program is removed: build scripts that watch
-    /// those variables would run again after every change between a plain Cargo and this one.
     pub(crate) fn cargo(&self) -> Command {
-        let mut command = self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        for (name, _) in std::env::vars_os() {
-            let inherited = name.to_str().is_some_and(|name| {
-                name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-            });
-            if inherited {
-                command.env_remove(name);
-            }
-        }
+        let mut command = self.command(cargo());
+        command.env_clear().envs(cargo_environment());
         command
     }
 
@@ -80,4 +70,20 @@ impl Repository {
         files.dedup();
         Ok(files)
     }
+}
+
+/// Returns the path of Cargo.
+pub(crate) fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// Returns this program's environment without what `cargo run` has added to it.
+///
+/// Build scripts that watch those variables would run again after every change between a plain
+/// Cargo and one that is started from here.
+pub(crate) fn cargo_environment() -> impl Iterator<Item = (String, String)> {
+    let added = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(move |(name, _)| !added(name))
 }

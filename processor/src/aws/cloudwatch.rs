@@ -11,13 +11,11 @@ use std::{
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatchlogs::{
-    Client,
-    config::IdentityCache,
-    error::SdkError,
-    operation::put_log_events::PutLogEventsOutput,
+    Client, config::IdentityCache, error::SdkError, operation::put_log_events::PutLogEventsOutput,
     types::InputLogEvent,
 };
 use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata};
+use aws_types::request_id::RequestId as _;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 
@@ -96,7 +94,8 @@ impl CloudWatchSink {
         let body = request_body(target, batch);
         // The SDK checks that required members are there; what it makes of them is replaced below.
         let stand_in = InputLogEvent::builder().timestamp(0).message("-").build();
-        let stand_in = stand_in.map_err(|error| Fault::new(FaultClass::Invalid, PUT).with_source(error))?;
+        let stand_in =
+            stand_in.map_err(|error| Fault::new(FaultClass::Invalid, PUT).with_source(error))?;
         let request = client
             .put_log_events()
             .log_group_name(target.group.as_str())
@@ -108,6 +107,12 @@ impl CloudWatchSink {
                 *request.body_mut() = SdkBody::from(body.clone());
             });
         match request.send().await {
+            // An answer that the service did not sign with an id may come from something in between.
+            Ok(output)
+                if output.request_id().is_none() && output.next_sequence_token().is_none() =>
+            {
+                Err(Fault::new(FaultClass::Ambiguous, PUT).with_code("EmptyAnswer"))
+            }
             Ok(output) => Ok(report(&output)),
             Err(error) => Err(self.refused(PUT, &target.access, &role_session, &error)),
         }
@@ -121,7 +126,9 @@ impl CloudWatchSink {
             .log_stream_name(target.stream.as_str());
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.refused("CreateLogStream", &target.access, &role_session, &error)),
+            Err(error) => {
+                Err(self.refused("CreateLogStream", &target.access, &role_session, &error))
+            }
         }
     }
 
@@ -129,7 +136,9 @@ impl CloudWatchSink {
         let (role_session, client) = self.client(&target.access).await?;
         match client.create_log_group().log_group_name(target.group.as_str()).send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.refused("CreateLogGroup", &target.access, &role_session, &error)),
+            Err(error) => {
+                Err(self.refused("CreateLogGroup", &target.access, &role_session, &error))
+            }
         }
     }
 
@@ -141,13 +150,19 @@ impl CloudWatchSink {
             .retention_in_days(i32::from(days));
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.refused("PutRetentionPolicy", &target.access, &role_session, &error)),
+            Err(error) => {
+                Err(self.refused("PutRetentionPolicy", &target.access, &role_session, &error))
+            }
         }
     }
 }
 
 impl LogSink for CloudWatchSink {
-    fn put<'a>(&'a self, target: &'a LogTarget, batch: &'a Batch) -> BoxFuture<'a, Result<PutReport, Fault>> {
+    fn put<'a>(
+        &'a self,
+        target: &'a LogTarget,
+        batch: &'a Batch,
+    ) -> BoxFuture<'a, Result<PutReport, Fault>> {
         self.put(target, batch).boxed()
     }
 
@@ -159,7 +174,11 @@ impl LogSink for CloudWatchSink {
         self.create_group(target).boxed()
     }
 
-    fn set_retention<'a>(&'a self, target: &'a LogTarget, days: u16) -> BoxFuture<'a, Result<(), Fault>> {
+    fn set_retention<'a>(
+        &'a self,
+        target: &'a LogTarget,
+        days: u16,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         self.set_retention(target, days).boxed()
     }
 }
@@ -224,7 +243,8 @@ mod tests {
         };
         let stream = LogStreamName::sanitised("a \"quoted\" stream");
         let target = LogTarget { access, group: "/g".parse().unwrap(), stream };
-        let body: serde_json::Value = serde_json::from_slice(&request_body(&target, &batch)).unwrap();
+        let body: serde_json::Value =
+            serde_json::from_slice(&request_body(&target, &batch)).unwrap();
         let expected = serde_json::json!({
             "logGroupName": "/g",
             "logStreamName": "a \"quoted\" stream",

@@ -36,7 +36,8 @@ const PART_BYTES: u64 = 1024 * 1024 * 1024;
 /// How many parts are copied at a time.
 const PARTS_IN_FLIGHT: usize = 4;
 /// What stays as it is in `x-amz-copy-source`; the rest must be encoded.
-const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const COPY_SOURCE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// S3 as the central role.
 #[derive(Debug)]
@@ -74,7 +75,12 @@ impl S3Copier {
         Ok((role_session, client))
     }
 
-    fn refused<E>(&self, operation: &'static str, role_session: &Arc<RoleSession>, error: &SdkError<E>) -> Fault
+    fn refused<E>(
+        &self,
+        operation: &'static str,
+        role_session: &Arc<RoleSession>,
+        error: &SdkError<E>,
+    ) -> Fault
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -110,7 +116,10 @@ impl S3Copier {
         }
         match request.send().await {
             Ok(output) => {
-                let etag = output.copy_object_result().and_then(|result| result.e_tag()).unwrap_or_default();
+                let etag = output
+                    .copy_object_result()
+                    .and_then(|result| result.e_tag())
+                    .unwrap_or_default();
                 let etag = job.source.etag.clone().unwrap_or_else(|| etag.to_owned());
                 Ok(CopyReport { etag, bytes: job.source.size.unwrap_or_default() })
             }
@@ -152,11 +161,14 @@ impl S3Copier {
                     .multipart_upload(whole)
                     .send()
                     .await
-                    .map_err(|error| self.refused("CompleteMultipartUpload", role_session, &error))?;
+                    .map_err(|error| {
+                        self.refused("CompleteMultipartUpload", role_session, &error)
+                    })?;
                 Ok(CopyReport { etag: job.source.etag.clone().unwrap_or_default(), bytes: size })
             }
             Err(fault) => {
-                let abort = client.abort_multipart_upload().bucket(job.bucket.as_str()).key(&job.key);
+                let abort =
+                    client.abort_multipart_upload().bucket(job.bucket.as_str()).key(&job.key);
                 // What stays behind costs storage until the bucket's own rule removes it; the copy failed either way.
                 drop(abort.upload_id(&upload).send().await);
                 Err(fault)
@@ -188,7 +200,8 @@ impl S3Copier {
                     .send()
                     .await
                     .map_err(|error| self.refused("UploadPartCopy", role_session, &error))?;
-                let etag = output.copy_part_result().and_then(|part| part.e_tag()).unwrap_or_default();
+                let etag =
+                    output.copy_part_result().and_then(|part| part.e_tag()).unwrap_or_default();
                 Ok(CompletedPart::builder().part_number(number).e_tag(etag).build())
             }
         });
@@ -224,7 +237,11 @@ fn part_ranges(size: u64) -> Vec<(i32, u64, u64)> {
 fn copy_source(object: &ObjectRef) -> String {
     let key = utf8_percent_encode(&object.key, COPY_SOURCE);
     match &object.version {
-        Some(version) => format!("{}/{key}?versionId={}", object.bucket, utf8_percent_encode(version, COPY_SOURCE)),
+        Some(version) => format!(
+            "{}/{key}?versionId={}",
+            object.bucket,
+            utf8_percent_encode(version, COPY_SOURCE)
+        ),
         None => format!("{}/{key}", object.bucket),
     }
 }
@@ -249,8 +266,11 @@ mod tests {
     #[test]
     fn parts_cover_the_object_exactly() {
         let last = 2 * PART_BYTES + 6;
-        let expected =
-            [(1, 0, PART_BYTES - 1), (2, PART_BYTES, 2 * PART_BYTES - 1), (3, 2 * PART_BYTES, last)];
+        let expected = [
+            (1, 0, PART_BYTES - 1),
+            (2, PART_BYTES, 2 * PART_BYTES - 1),
+            (3, 2 * PART_BYTES, last),
+        ];
         assert_eq!(part_ranges(2 * PART_BYTES + 7), expected);
         assert_eq!(part_ranges(PART_BYTES), [(1, 0, PART_BYTES - 1)]);
     }

@@ -58,7 +58,10 @@ impl TenantTable {
 }
 
 impl TenantDirectory for TenantTable {
-    fn items<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>> {
+    fn items<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+    ) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>> {
         self.items(tenant).boxed()
     }
 }

@@ -1,14 +1,9 @@
 //! Classifies what the SDK returns. AWS's error codes are known here only.
 
-use std::{
-    error::Error,
-    fmt,
-};
+use std::{error::Error, fmt};
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_runtime_api::{
-    client::{orchestrator::HttpResponse, result::SdkError},
-};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
@@ -42,7 +37,11 @@ impl fmt::Display for ServiceText {
 impl Error for ServiceText {}
 
 /// Turns an SDK error into a fault.
-pub(super) fn fault<E>(operation: &'static str, caller: Caller, error: &SdkError<E, HttpResponse>) -> Fault
+pub(super) fn fault<E>(
+    operation: &'static str,
+    caller: Caller,
+    error: &SdkError<E, HttpResponse>,
+) -> Fault
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -50,7 +49,9 @@ where
     let status = error.raw_response().map(|response| response.status().as_u16());
     let class = match error {
         SdkError::ServiceError(_) => service_class(code, status, caller),
-        SdkError::ResponseError(_) if status.is_some_and(|status| status >= 500) => FaultClass::Unavailable,
+        SdkError::ResponseError(_) if status.is_some_and(|status| status >= 500) => {
+            FaultClass::Unavailable
+        }
         SdkError::ResponseError(_) | SdkError::TimeoutError(_) => FaultClass::Ambiguous,
         _ if is_credentials_error(error) => match caller {
             Caller::Own => FaultClass::Systemic(SystemicReason::OwnCredentials),
@@ -86,37 +87,76 @@ fn class_of_code(code: &str, caller: Caller) -> Option<FaultClass> {
         Caller::Role => FaultClass::Expired,
     };
     Some(match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled"
-        | "RequestThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
-        | "ProvisionedThroughputExceededException" | "BandwidthLimitExceeded" | "PriorRequestNotComplete"
-        | "OverLimit" | "AWS.SimpleQueueService.OverLimit" | "KMS.ThrottlingException" | "KmsThrottled" => {
-            FaultClass::Throttled
-        }
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "UnrecognizedClientException"
-        | "InvalidClientTokenId" | "InvalidAccessKeyId" | "InvalidToken" | "MissingAuthenticationToken" => {
-            refused_credentials
-        }
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "ProvisionedThroughputExceededException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "OverLimit"
+        | "AWS.SimpleQueueService.OverLimit"
+        | "KMS.ThrottlingException"
+        | "KmsThrottled" => FaultClass::Throttled,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "MissingAuthenticationToken" => refused_credentials,
         // A clock that is off. It may well be mended before the message is received again.
-        "RequestTimeTooSkewed" | "InvalidSignatureException" | "SignatureDoesNotMatch" | "ServiceUnavailable"
-        | "ServiceUnavailableException" | "InternalError" | "InternalFailure" | "InternalServerError"
+        "RequestTimeTooSkewed"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
         | "InternalServiceError" => FaultClass::Unavailable,
         "RequestTimeout" | "RequestTimeoutException" => FaultClass::Ambiguous,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AllAccessDisabled"
-        | "AccountProblem" | "InvalidObjectState" | "NoSuchBucket" | "KMS.DisabledException"
-        | "KMS.InvalidStateException" | "KMS.NotFoundException" | "KmsAccessDenied" | "KmsDisabled"
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AllAccessDisabled"
+        | "AccountProblem"
+        | "InvalidObjectState"
+        | "NoSuchBucket"
+        | "KMS.DisabledException"
+        | "KMS.InvalidStateException"
+        | "KMS.NotFoundException"
+        | "KmsAccessDenied"
+        | "KmsDisabled"
         | "KMSInvalidStateException" => FaultClass::Denied,
-        "ResourceNotFoundException" | "NoSuchKey" | "NotFound" | "NoSuchVersion" | "NoSuchUpload"
-        | "ReceiptHandleIsInvalid" | "MessageNotInflight" | "AWS.SimpleQueueService.MessageNotInflight"
-        | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => FaultClass::Missing,
+        "ResourceNotFoundException"
+        | "NoSuchKey"
+        | "NotFound"
+        | "NoSuchVersion"
+        | "NoSuchUpload"
+        | "ReceiptHandleIsInvalid"
+        | "MessageNotInflight"
+        | "AWS.SimpleQueueService.MessageNotInflight"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue" => FaultClass::Missing,
         "ResourceAlreadyExistsException" => FaultClass::Exists,
-        "OperationAborted" | "OperationAbortedException" | "ConflictException" | "ConditionalRequestConflict" => {
-            FaultClass::Conflict
-        }
+        "OperationAborted"
+        | "OperationAbortedException"
+        | "ConflictException"
+        | "ConditionalRequestConflict" => FaultClass::Conflict,
         "LimitExceededException" => FaultClass::LimitExceeded,
         "RegionDisabledException" => FaultClass::RegionDisabled,
         "PreconditionFailed" => FaultClass::Changed,
         "InvalidRange" => FaultClass::OutOfRange,
-        "InvalidParameterException" | "InvalidParameterValue" | "ValidationException" | "ValidationError"
+        "InvalidParameterException"
+        | "InvalidParameterValue"
+        | "ValidationException"
+        | "ValidationError"
         | "SerializationException" => FaultClass::Invalid,
         _ => return None,
     })

@@ -4,10 +4,7 @@
 //! (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
 //! Sessions are kept here, because the SDK's own cache holds 64 of them.
 
-use std::{
-    sync::Arc,
-    time::UNIX_EPOCH,
-};
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_sts::{Client, config::IdentityCache};
@@ -56,13 +53,26 @@ impl std::fmt::Debug for Roles {
 
 impl Roles {
     /// Goes through `central_role`, starting with the credentials of `session`.
-    pub fn new(session: Session, central_role: RoleArn, clock: Arc<dyn Clock>, meter: Arc<Meter>) -> Self {
-        Self { session, central_role, clock, meter, central: Cache::default(), customers: Cache::default() }
+    pub fn new(
+        session: Session,
+        central_role: RoleArn,
+        clock: Arc<dyn Clock>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self {
+            session,
+            central_role,
+            clock,
+            meter,
+            central: Cache::default(),
+            customers: Cache::default(),
+        }
     }
 
     /// Returns a session of the central role.
     pub(super) async fn central(&self) -> Result<Arc<RoleSession>, Fault> {
-        let (session, answer) = self.central.get(&(), || self.clock.now_ms(), || self.assume_central()).await?;
+        let (session, answer) =
+            self.central.get(&(), || self.clock.now_ms(), || self.assume_central()).await?;
         self.count(answer);
         Ok(session)
     }
@@ -93,13 +103,17 @@ impl Roles {
     async fn assume_central(&self) -> Result<Fresh<Arc<RoleSession>>, Fault> {
         let client = Client::new(&self.session.sdk);
         let name = session_name("mtlog-engine");
-        let request = client.assume_role().role_arn(self.central_role.to_string()).role_session_name(name);
+        let request =
+            client.assume_role().role_arn(self.central_role.to_string()).role_session_name(name);
         let result = request.send().await.map_err(|error| fault(ASSUME, Caller::Own, &error));
         self.note(result.as_ref().err());
         match result {
             Ok(output) => self.fresh(output.credentials()),
             Err(mut fault) => {
-                if matches!(fault.class, FaultClass::Denied | FaultClass::Invalid | FaultClass::Missing) {
+                if matches!(
+                    fault.class,
+                    FaultClass::Denied | FaultClass::Invalid | FaultClass::Missing
+                ) {
                     fault.class = FaultClass::Systemic(SystemicReason::CentralRoleDenied);
                 }
                 Err(fault)
@@ -151,11 +165,16 @@ impl Roles {
         self.meter.add(Metric::AssumeRole, word, 1);
     }
 
-    fn fresh(&self, issued: Option<&aws_sdk_sts::types::Credentials>) -> Result<Fresh<Arc<RoleSession>>, Fault> {
+    fn fresh(
+        &self,
+        issued: Option<&aws_sdk_sts::types::Credentials>,
+    ) -> Result<Fresh<Arc<RoleSession>>, Fault> {
         let issued = issued.ok_or_else(|| Fault::new(FaultClass::Ambiguous, ASSUME))?;
         let expires_ms = issued.expiration().to_millis().unwrap_or_default();
         let now_ms = self.clock.now_ms();
-        let expiry = u64::try_from(expires_ms).ok().map(|ms| UNIX_EPOCH + std::time::Duration::from_millis(ms));
+        let expiry = u64::try_from(expires_ms)
+            .ok()
+            .map(|ms| UNIX_EPOCH + std::time::Duration::from_millis(ms));
         let credentials = Credentials::new(
             issued.access_key_id(),
             issued.secret_access_key(),
@@ -183,7 +202,9 @@ fn session_name(text: &str) -> String {
     if clean.len() <= MAX_SESSION_NAME {
         return clean;
     }
-    let hash = text.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = text
+        .bytes()
+        .fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let head: String = clean.chars().take(MAX_SESSION_NAME - 9).collect();
     format!("{head}-{hash:08x}")
 }
@@ -197,7 +218,8 @@ mod tests {
         assert_eq!(session_name("mtlog-acme"), "mtlog-acme");
         assert_eq!(session_name("mtlog-a b/ö"), "mtlog-a-b--");
         let (one, two) = ("a".repeat(63) + "1", "a".repeat(63) + "2");
-        let (one, two) = (session_name(&format!("mtlog-{one}")), session_name(&format!("mtlog-{two}")));
+        let (one, two) =
+            (session_name(&format!("mtlog-{one}")), session_name(&format!("mtlog-{two}")));
         assert_eq!((one.len(), two.len()), (MAX_SESSION_NAME, MAX_SESSION_NAME));
         assert_ne!(one, two);
     }

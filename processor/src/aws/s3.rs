@@ -58,7 +58,10 @@ impl S3Store {
         let info = ObjectInfo {
             etag: output.e_tag().unwrap_or_default().to_owned(),
             size,
-            last_modified_ms: output.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or_default(),
+            last_modified_ms: output
+                .last_modified()
+                .and_then(|at| at.to_millis().ok())
+                .unwrap_or_default(),
         };
         if size == 0 {
             return Err(Fault::new(FaultClass::OutOfRange, GET));
@@ -90,7 +93,8 @@ impl S3Store {
                     size: listed.size().and_then(|size| u64::try_from(size).ok()),
                     ..ObjectRef::new(bucket.clone(), listed.key()?.to_owned())
                 };
-                let last_modified_ms = listed.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or_default();
+                let last_modified_ms =
+                    listed.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or_default();
                 Some(ListedObject { object, last_modified_ms })
             })
             .collect();
@@ -103,7 +107,9 @@ impl S3Store {
 /// Makes an S3 client with what the session says about URLs.
 pub(super) fn client(session: &Session, config: aws_sdk_s3::config::Builder) -> Client {
     let checksums = aws_sdk_s3::config::ResponseChecksumValidation::WhenRequired;
-    Client::from_conf(config.force_path_style(session.path_style).response_checksum_validation(checksums).build())
+    Client::from_conf(
+        config.force_path_style(session.path_style).response_checksum_validation(checksums).build(),
+    )
 }
 
 fn chunks(body: ByteStream) -> impl futures_util::Stream<Item = Result<Bytes, Fault>> + Send {
@@ -111,7 +117,9 @@ fn chunks(body: ByteStream) -> impl futures_util::Stream<Item = Result<Bytes, Fa
         let mut body = body?;
         match body.next().await? {
             Ok(bytes) => Some((Ok(bytes), Some(body))),
-            Err(error) => Some((Err(Fault::new(FaultClass::Ambiguous, GET).with_source(error)), None)),
+            Err(error) => {
+                Some((Err(Fault::new(FaultClass::Ambiguous, GET).with_source(error)), None))
+            }
         }
     })
 }

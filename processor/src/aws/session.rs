@@ -10,10 +10,7 @@ use aws_smithy_http_client::{
 };
 use aws_smithy_types::retry::RetryConfig;
 
-use crate::{
-    config::AwsSettings,
-    model::ids::Region,
-};
+use crate::{config::AwsSettings, model::ids::Region};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +30,10 @@ impl Session {
     /// Opens a session. Nothing is sent before the first call.
     pub async fn open(settings: &AwsSettings) -> Self {
         let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .build();
         // The engine repeats calls itself, where it can count, bound and break off.
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
@@ -51,8 +50,13 @@ impl Session {
         }
         if let Some(keys) = &settings.keys {
             let keys = keys.reveal();
-            let credentials =
-                Credentials::new(&keys.access_key_id, &keys.secret_access_key, keys.session_token.clone(), None, "mtlog");
+            let credentials = Credentials::new(
+                &keys.access_key_id,
+                &keys.secret_access_key,
+                keys.session_token.clone(),
+                None,
+                "mtlog",
+            );
             loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
         }
         Self { sdk: loader.load().await, path_style: settings.path_style }

@@ -6,7 +6,8 @@ use aws_sdk_sqs::{
     Client,
     error::BuildError,
     types::{
-        DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
+        DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName,
+        QueueAttributeName,
     },
 };
 use aws_smithy_types::retry::RetryConfig;
@@ -50,11 +51,23 @@ impl SqsQueue {
     /// Reads the queue at `url`.
     pub fn new(session: &Session, url: &str, dead_letter_url: Option<String>) -> Self {
         // Calls to the queue steer the engine itself and have no ladder of their own; the SDK's is right for them.
-        let config = aws_sdk_sqs::config::Builder::from(&session.sdk).retry_config(RetryConfig::standard()).build();
-        Self { client: Client::from_conf(config), url: url.to_owned(), dead_letter_url, found: OnceCell::new() }
+        let config = aws_sdk_sqs::config::Builder::from(&session.sdk)
+            .retry_config(RetryConfig::standard())
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            url: url.to_owned(),
+            dead_letter_url,
+            found: OnceCell::new(),
+        }
     }
 
-    async fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault> {
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Message>, Fault> {
         let output = self
             .client
             .receive_message()
@@ -72,12 +85,16 @@ impl SqsQueue {
 
     async fn delete(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault> {
         const DELETE: &str = "DeleteMessageBatch";
-        let unbuilt = |error: BuildError| Fault::new(FaultClass::Invalid, DELETE).with_source(error);
+        let unbuilt =
+            |error: BuildError| Fault::new(FaultClass::Invalid, DELETE).with_source(error);
         let entries: Vec<DeleteMessageBatchRequestEntry> = receipts
             .iter()
             .enumerate()
             .map(|(index, receipt)| {
-                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&receipt.0).build()
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(&receipt.0)
+                    .build()
             })
             .collect::<Result<_, _>>()
             .map_err(unbuilt)?;
@@ -94,13 +111,21 @@ impl SqsQueue {
             .map(|_| Err(Fault::new(FaultClass::Ambiguous, DELETE).with_code("NotInTheAnswer")))
             .collect();
         for done in output.successful() {
-            if let Some(result) = done.id().parse::<usize>().ok().and_then(|index| results.get_mut(index)) {
+            if let Some(result) =
+                done.id().parse::<usize>().ok().and_then(|index| results.get_mut(index))
+            {
                 *result = Ok(());
             }
         }
         for failed in output.failed() {
-            if let Some(result) = failed.id().parse::<usize>().ok().and_then(|index| results.get_mut(index)) {
-                let class = if failed.sender_fault() { FaultClass::Missing } else { FaultClass::Unavailable };
+            if let Some(result) =
+                failed.id().parse::<usize>().ok().and_then(|index| results.get_mut(index))
+            {
+                let class = if failed.sender_fault() {
+                    FaultClass::Missing
+                } else {
+                    FaultClass::Unavailable
+                };
                 *result = Err(Fault::new(class, DELETE).with_code(failed.code()));
             }
         }
@@ -148,8 +173,10 @@ impl SqsQueue {
         let (body, attributes) = fitted(letter);
         let mut request = self.client.send_message().queue_url(url).message_body(body);
         for (name, value) in attributes {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            let value = value.map_err(|error| Fault::new(FaultClass::Invalid, SEND).with_source(error))?;
+            let value =
+                MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            let value =
+                value.map_err(|error| Fault::new(FaultClass::Invalid, SEND).with_source(error))?;
             request = request.message_attributes(name, value);
         }
         request.send().await.map(drop).map_err(|error| fault(SEND, Caller::Own, &error))
@@ -168,7 +195,9 @@ impl SqsQueue {
             .send()
             .await
             .map_err(|error| fault("GetQueueAttributes", Caller::Own, &error))?;
-        let policy = output.attributes().and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy));
+        let policy = output
+            .attributes()
+            .and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy));
         let policy = policy.and_then(|policy| serde_json::from_str::<RedrivePolicy>(policy).ok());
         let max_receives = policy.as_ref().and_then(|policy| policy.max_receive_count.number());
         let dead_letter_url = match (&self.dead_letter_url, policy) {
@@ -183,7 +212,8 @@ impl SqsQueue {
     async fn url_of(&self, arn: &str) -> Option<String> {
         let mut fields = arn.split(':').skip(4);
         let (account, name) = (fields.next()?, fields.next()?);
-        let request = self.client.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
+        let request =
+            self.client.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
         match request.send().await {
             Ok(output) => output.queue_url().map(str::to_owned),
             Err(error) => {
@@ -217,19 +247,36 @@ impl SqsQueue {
 }
 
 impl Queue for SqsQueue {
-    fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> BoxFuture<'_, Result<Vec<Message>, Fault>> {
+    fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Message>, Fault>> {
         self.receive(max, wait, visibility).boxed()
     }
 
-    fn delete<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<Vec<Result<(), Fault>>, Fault>> {
+    fn delete<'a>(
+        &'a self,
+        receipts: &'a [Receipt],
+    ) -> BoxFuture<'a, Result<Vec<Result<(), Fault>>, Fault>> {
         self.delete(receipts).boxed()
     }
 
-    fn set_visibility<'a>(&'a self, receipt: &'a Receipt, visibility: Duration) -> BoxFuture<'a, Result<(), Fault>> {
+    fn set_visibility<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        visibility: Duration,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         self.set_visibility(receipt, visibility).boxed()
     }
 
-    fn send<'a>(&'a self, body: &'a str, delay: Duration, group: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+    fn send<'a>(
+        &'a self,
+        body: &'a str,
+        delay: Duration,
+        group: &'a str,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         self.send(body, delay, group).boxed()
     }
 
@@ -281,8 +328,10 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     let attribute = |name: MessageSystemAttributeName| {
         message.attributes().and_then(|all| all.get(&name)).map(String::as_str)
     };
-    let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount).and_then(|text| text.parse().ok());
-    let sent_ms = attribute(MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok());
+    let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount)
+        .and_then(|text| text.parse().ok());
+    let sent_ms =
+        attribute(MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok());
     Some(Message {
         receives: receives.unwrap_or(1),
         sent_ms: sent_ms.unwrap_or_default(),
@@ -328,14 +377,18 @@ mod tests {
         let large = DeadLetter { body: "é".repeat(MAX_MESSAGE_BYTES / 2), attributes };
         let (body, attributes) = fitted(&large);
         let size: usize = attributes.iter().map(|(name, value)| name.len() + 6 + value.len()).sum();
-        assert!(body.len() + size <= MAX_MESSAGE_BYTES && body.len() + size > MAX_MESSAGE_BYTES - 2);
+        assert!(
+            body.len() + size <= MAX_MESSAGE_BYTES && body.len() + size > MAX_MESSAGE_BYTES - 2
+        );
         assert_eq!(attributes[1], ("cut_from_bytes", "1048576".to_owned()));
     }
 
     #[test]
     fn a_redrive_policy_is_read_with_a_number_or_a_string() {
         for count in ["5", "\"5\""] {
-            let policy = format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:r:1:q","maxReceiveCount":{count}}}"#);
+            let policy = format!(
+                r#"{{"deadLetterTargetArn":"arn:aws:sqs:r:1:q","maxReceiveCount":{count}}}"#
+            );
             let policy: RedrivePolicy = serde_json::from_str(&policy).unwrap();
             assert_eq!(policy.max_receive_count.number(), Some(5));
         }

@@ -110,24 +110,30 @@ impl Extent {
     }
 
     fn count(&mut self, byte: u8) {
-        self.string = match (self.string, byte) {
-            (InString::Yes, b'\\') => InString::Escape,
-            (InString::Yes, b'"') => InString::No,
-            (InString::Yes | InString::Escape, _) | (InString::No, b'"') => InString::Yes,
-            (InString::No, _) => {
-                match byte {
-                    b'{' => self.braces += 1,
-                    b'}' => self.braces = self.braces.saturating_sub(1),
-                    b'[' => self.brackets += 1,
-                    b']' => self.brackets = self.brackets.saturating_sub(1),
-                    _ => {}
-                }
-                InString::No
-            }
-        };
+        let is_text = self.string != InString::No;
+        self.string = self.string.after(byte);
+        match byte {
+            _ if is_text => {}
+            b'{' => self.braces += 1,
+            b'}' => self.braces = self.braces.saturating_sub(1),
+            b'[' => self.brackets += 1,
+            b']' => self.brackets = self.brackets.saturating_sub(1),
+            _ => {}
+        }
         // The last closing brace also closes brackets that were opened inside and forgotten.
         if self.shape == Shape::Object && byte == b'}' && self.braces == 0 {
             self.brackets = 0;
+        }
+    }
+}
+
+impl InString {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Yes, b'\\') => Self::Escape,
+            (Self::Yes, b'"') => Self::No,
+            (Self::Yes | Self::Escape, _) | (Self::No, b'"') => Self::Yes,
+            (Self::No, _) => Self::No,
         }
     }
 }
@@ -137,27 +143,17 @@ impl Extent {
 /// `bytes` are valid JSON or the beginning of it.
 pub(super) fn too_deep_at(bytes: &[u8]) -> Option<usize> {
     // Most records have few brackets, even counting those inside strings.
-    if memchr2_iter(b'{', b'[', bytes).nth(MAX_DEPTH).is_none() {
-        return None;
-    }
+    memchr2_iter(b'{', b'[', bytes).nth(MAX_DEPTH)?;
     let mut depth = 0_usize;
     let mut string = InString::No;
     for (at, &byte) in bytes.iter().enumerate() {
-        string = match (string, byte) {
-            (InString::Yes, b'\\') => InString::Escape,
-            (InString::Yes, b'"') => InString::No,
-            (InString::Yes | InString::Escape, _) | (InString::No, b'"') => InString::Yes,
+        match (string, byte) {
             (InString::No, b'{' | b'[') if depth == MAX_DEPTH => return Some(at),
-            (InString::No, b'{' | b'[') => {
-                depth += 1;
-                InString::No
-            }
-            (InString::No, b'}' | b']') => {
-                depth = depth.saturating_sub(1);
-                InString::No
-            }
-            (InString::No, _) => InString::No,
-        };
+            (InString::No, b'{' | b'[') => depth += 1,
+            (InString::No, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        string = string.after(byte);
     }
     None
 }

@@ -191,7 +191,9 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
         return first;
     }
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let is_plain = |block: &&[u8; BLOCK]| block.iter().fold(0, |found, byte| found | u8::from(is_special(*byte))) == 0;
+    let is_plain = |block: &&[u8; BLOCK]| {
+        block.iter().fold(0, |found, byte| found | u8::from(is_special(*byte))) == 0
+    };
     let plain = blocks.iter().take_while(is_plain).count() * BLOCK;
     plain + words_plain_len(bytes.get(plain..).unwrap_or_default())
 }
@@ -215,7 +217,7 @@ fn words_plain_len(bytes: &[u8]) -> usize {
 }
 
 fn is_special(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
 fn for_each_piece<'a>(body: &'a str, mut visit: impl FnMut(Piece<'a>)) {
@@ -286,7 +288,23 @@ mod tests {
     use super::*;
 
     fn strings() -> impl Strategy<Value = String> {
-        let pieces = vec!["\\", "\"", "n", "u", "0041", "\\u0041", "\\ud83d", "\\ude00", "\\uDBFF", "\\uDC00", "\\/", "é", "\u{1f600}", "\u{1}", "abcdefgh"];
+        let pieces = vec![
+            "\\",
+            "\"",
+            "n",
+            "u",
+            "0041",
+            "\\u0041",
+            "\\ud83d",
+            "\\ude00",
+            "\\uDBFF",
+            "\\uDC00",
+            "\\/",
+            "é",
+            "\u{1f600}",
+            "\u{1}",
+            "abcdefgh",
+        ];
         prop_oneof![vec(select(pieces), 0..8).prop_map(|pieces| pieces.concat()), any::<String>()]
     }
 
@@ -302,18 +320,20 @@ mod tests {
             let found = string_body(closed.as_bytes());
             if let Some((len, expected)) = expected {
                 let found = found.unwrap();
+                let body = closed.get(..len).unwrap();
                 prop_assert_eq!(found.len, len);
-                prop_assert_eq!(&*text(&closed[..len]), expected.as_str());
-                prop_assert_eq!(text_len(&closed[..len]), Some(expected.len()));
-                prop_assert_eq!(found.escapes == Escapes::None, expected == closed[..len]);
+                prop_assert_eq!(&*text(body), expected.as_str());
+                prop_assert_eq!(text_len(body), Some(expected.len()));
+                prop_assert_eq!(found.escapes == Escapes::None, expected == body);
                 if found.escapes != Escapes::Surrogates {
                     prop_assert_eq!(found.text_len, expected.len());
                 }
             } else if let Some(found) = found {
                 // `serde_json` refuses a lone surrogate in a text.
+                let body = closed.get(..found.len).unwrap();
                 prop_assert_eq!(found.escapes, Escapes::Surrogates);
-                prop_assert_eq!(text_len(&closed[..found.len]), None);
-                let is_replaced = text(&closed[..found.len]).contains(REPLACEMENT);
+                prop_assert_eq!(text_len(body), None);
+                let is_replaced = text(body).contains(REPLACEMENT);
                 prop_assert!(is_replaced);
             }
         }

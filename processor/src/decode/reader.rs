@@ -84,9 +84,7 @@ impl Reader {
 
     /// Returns the memory held for data, in bytes.
     pub(super) fn buffered(&self) -> usize {
-        self.record.capacity()
-            + self.message.capacity()
-            + self.members.capacity() * size_of::<Member>()
+        self.record.capacity() + self.message.capacity() + self.layout.buffered()
     }
 
     /// Says what the record means that was recognised last.

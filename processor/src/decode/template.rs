@@ -15,7 +15,7 @@ use std::ops::Range;
 use super::{
     json::{self, StringBody},
     timestamp,
-    walk::Layout,
+    walk::{Layout, MAX_SCALARS},
 };
 
 /// How many templates are kept.
@@ -24,10 +24,8 @@ const MAX_TEMPLATES: usize = 8;
 /// How many values may have holes because they differ; with more, parsing is as fast.
 const MAX_VARYING: usize = 16;
 
-/// Longer records, and records of more members or values, are parsed and not learned.
+/// Longer records are parsed and not learned, and so are records of many values.
 const MAX_RECORD: usize = 64 << 10;
-const MAX_MEMBERS: usize = 64;
-const MAX_SCALARS: usize = 512;
 
 /// How many records in a row without a match make learning rare, and how rare.
 const LEARNING_PAUSE: u32 = 32;
@@ -90,7 +88,8 @@ impl Templates {
     /// Reads the record at the beginning of `input`, if it matches a template.
     pub(super) fn find(&mut self, input: &[u8]) -> Option<Match> {
         let mut candidates = self.templates.iter().enumerate();
-        let (at, found) = candidates.find_map(|(at, template)| Some((at, template.read(input)?)))?;
+        let (at, found) =
+            candidates.find_map(|(at, template)| Some((at, template.read(input)?)))?;
         if at > 0 {
             self.templates.swap(0, at);
         }
@@ -103,13 +102,11 @@ impl Templates {
         self.learned_since_match = self.learned_since_match.saturating_add(1);
         let is_paused = self.learned_since_match > LEARNING_PAUSE
             && !self.learned_since_match.is_multiple_of(LEARNING_PAUSE);
-        let is_small = record.len() <= MAX_RECORD
-            && layout.members.len() <= MAX_MEMBERS
-            && layout.scalars.len() <= MAX_SCALARS;
-        if is_paused || !is_small {
+        if is_paused || record.len() > MAX_RECORD || layout.scalars.len() == MAX_SCALARS {
             return;
         }
-        let nearest = if self.templates.len() < MAX_TEMPLATES { None } else { self.nearest(record, layout) };
+        let nearest =
+            if self.templates.len() < MAX_TEMPLATES { None } else { self.nearest(record, layout) };
         let (replaced, varying) = nearest.unwrap_or((MAX_TEMPLATES - 1, Vec::new()));
         if let Some(template) = Template::new(record, layout, &varying) {
             self.templates.truncate(MAX_TEMPLATES);
@@ -122,9 +119,13 @@ impl Templates {
 
     /// Returns the template with the fewest differences to a record, and the scalars that differ.
     fn nearest(&self, record: &[u8], layout: &Layout) -> Option<(usize, Vec<usize>)> {
-        let varying = |(at, template): (usize, &Template)| Some((at, template.varying(record, &layout.scalars)?));
+        let varying = |(at, template): (usize, &Template)| {
+            Some((at, template.varying(record, &layout.scalars)?))
+        };
         let candidates = self.templates.iter().enumerate().filter_map(varying);
-        candidates.filter(|(_, varying)| varying.len() <= MAX_VARYING).min_by_key(|(_, varying)| varying.len())
+        candidates
+            .filter(|(_, varying)| varying.len() <= MAX_VARYING)
+            .min_by_key(|(_, varying)| varying.len())
     }
 }
 
@@ -139,7 +140,11 @@ impl Template {
         for (at, member) in layout.members.iter().enumerate() {
             let key = record.get(member.key.clone())?;
             let is_known = |key: &[u8]| {
-                layout.members.iter().take(at).any(|earlier| record.get(earlier.key.clone()) == Some(key))
+                layout
+                    .members
+                    .iter()
+                    .take(at)
+                    .any(|earlier| record.get(earlier.key.clone()) == Some(key))
             };
             match key {
                 _ if key.contains(&b'\\') || is_known(key) => return None,
@@ -184,7 +189,8 @@ impl Template {
             if self.record.get(here..own.start)? != record.get(there..other.start)? {
                 return None;
             }
-            let (own_value, other_value) = (self.record.get(own.clone())?, record.get(other.clone())?);
+            let (own_value, other_value) =
+                (self.record.get(own.clone())?, record.get(other.clone())?);
             if own_value != other_value && !varying.contains(&at) {
                 Kind::of(own_value).filter(|kind| Kind::of(other_value) == Some(*kind))?;
                 varying.push(at);

@@ -7,12 +7,18 @@ use std::ops::Range;
 
 use super::{MAX_DEPTH, json};
 
+/// Objects of more members are left to `plain`, so that a layout stays small.
+const MAX_MEMBERS: usize = 256;
+
+/// How many values are noted. A layout with as many is not whole.
+pub(super) const MAX_SCALARS: usize = 512;
+
 /// Where the parts of an object stand, as ranges of its bytes.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     /// Its members, not those of objects inside it.
     pub(super) members: Vec<Member>,
-    /// All strings and numbers in it that are values, at any depth, in their order.
+    /// The strings and numbers in it that are values, at any depth, in their order.
     pub(super) scalars: Vec<Range<usize>>,
 }
 
@@ -32,14 +38,18 @@ pub(super) fn walk(input: &[u8], layout: &mut Layout) -> Option<usize> {
     layout.members.clear();
     layout.scalars.clear();
     let mut cursor = Cursor { bytes: input, at: 0, scalars: &mut layout.scalars };
-    cursor.object(MAX_DEPTH - 1, |key, value| layout.members.push(Member { key, value }))?;
+    cursor.object(MAX_DEPTH - 1, |key, value| {
+        layout.members.push(Member { key, value });
+        (layout.members.len() <= MAX_MEMBERS).then_some(())
+    })?;
     Some(cursor.at)
 }
 
 impl Layout {
     /// Returns the memory held for data, in bytes.
     pub(super) fn buffered(&self) -> usize {
-        self.members.capacity() * size_of::<Member>() + self.scalars.capacity() * size_of::<Range<usize>>()
+        self.members.capacity() * size_of::<Member>()
+            + self.scalars.capacity() * size_of::<Range<usize>>()
     }
 }
 
@@ -50,10 +60,14 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Passes an object, calling `member` for each of its members.
+    /// Passes an object, calling `member` for each of its members, which may stop it.
     ///
     /// Objects and arrays inside it may be nested `depth_left` levels deep.
-    fn object(&mut self, depth_left: usize, mut member: impl FnMut(Range<usize>, Range<usize>)) -> Option<()> {
+    fn object(
+        &mut self,
+        depth_left: usize,
+        mut member: impl FnMut(Range<usize>, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
         self.expect(b'{')?;
         self.white_space();
         if self.peek()? == b'}' {
@@ -68,7 +82,7 @@ impl Cursor<'_> {
             self.white_space();
             let start = self.at;
             self.value(depth_left)?;
-            member(key, start..self.at);
+            member(key, start..self.at)?;
             self.white_space();
             match self.next()? {
                 b',' => self.white_space(),
@@ -99,7 +113,7 @@ impl Cursor<'_> {
     fn value(&mut self, depth_left: usize) -> Option<()> {
         let start = self.at;
         match self.peek()? {
-            b'{' => return self.object(depth_left.checked_sub(1)?, |_, _| {}),
+            b'{' => return self.object(depth_left.checked_sub(1)?, |_, _| Some(())),
             b'[' => return self.array(depth_left.checked_sub(1)?),
             b't' => return self.word(b"true"),
             b'f' => return self.word(b"false"),
@@ -110,7 +124,9 @@ impl Cursor<'_> {
             }
             _ => self.at += json::number_len(self.rest())?,
         }
-        self.scalars.push(start..self.at);
+        if self.scalars.len() < MAX_SCALARS {
+            self.scalars.push(start..self.at);
+        }
         Some(())
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::events::{
-    Batch, DAY_MS, EVENT_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_BATCH_SPAN_MS, Segment,
+    Batch, DAY_MS, EVENT_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_BATCH_SPAN_MS,
+    Segment,
 };
 
 /// A batch and the day whose stream it belongs to.
@@ -61,7 +62,10 @@ impl Open {
     }
 
     fn close(self, segment: &Arc<Segment>) -> DayBatch {
-        DayBatch { day: self.first_ms.div_euclid(DAY_MS), batch: Batch::new(Arc::clone(segment), self.events) }
+        DayBatch {
+            day: self.first_ms.div_euclid(DAY_MS),
+            batch: Batch::new(Arc::clone(segment), self.events),
+        }
     }
 }
 
@@ -119,14 +123,20 @@ mod tests {
         ] {
             let events: Vec<(i64, usize)> = times.into_iter().map(|at| (at, 1)).collect();
             let batches = cut(&segment(&events), MAX_BATCH_EVENTS);
-            let found: Vec<(i64, usize)> = batches.iter().map(|one| (one.day, one.batch.len())).collect();
+            let found: Vec<(i64, usize)> =
+                batches.iter().map(|one| (one.day, one.batch.len())).collect();
             assert_eq!(found, expected);
         }
     }
 
     #[test]
     fn days_are_named_by_date() {
-        for (day, name) in [(0, "1970-01-01"), (20_780, "2026-11-23"), (-3, "1970-01-01"), (i64::MAX, "9999-12-31")] {
+        for (day, name) in [
+            (0, "1970-01-01"),
+            (20_780, "2026-11-23"),
+            (-3, "1970-01-01"),
+            (i64::MAX, "9999-12-31"),
+        ] {
             assert_eq!(day_name(day), name);
         }
     }

@@ -24,7 +24,9 @@ fn outcome_of_class(class: FaultClass, stage: Stage) -> Outcome {
         }
         FaultClass::Expired => transient(TransientReason::Expired),
         FaultClass::Changed => transient(TransientReason::Changing),
-        FaultClass::RoleDenied => Outcome::Parked { reason: ParkReason::RoleDenied, stage: Stage::Assume },
+        FaultClass::RoleDenied => {
+            Outcome::Parked { reason: ParkReason::RoleDenied, stage: Stage::Assume }
+        }
         FaultClass::RegionDisabled => parked(ParkReason::RegionDisabled),
         FaultClass::LimitExceeded => parked(ParkReason::LimitExceeded),
         FaultClass::Systemic(reason) => Outcome::Systemic(reason),
@@ -45,7 +47,9 @@ fn outcome_of_class(class: FaultClass, stage: Stage) -> Outcome {
             // A disabled key of the source bucket looks like this.
             Stage::Read | Stage::Decode => parked(ParkReason::ReadDenied),
             Stage::Directory => Outcome::Systemic(SystemicReason::TableUnreadable),
-            Stage::Assume | Stage::Envelope | Stage::Route | Stage::Deliver => parked(ParkReason::InvalidDestination),
+            Stage::Assume | Stage::Envelope | Stage::Route | Stage::Deliver => {
+                parked(ParkReason::InvalidDestination)
+            }
         },
         FaultClass::Exists | FaultClass::OutOfRange => transient(TransientReason::Internal),
     }
@@ -62,9 +66,17 @@ mod tests {
             (FaultClass::Denied, Stage::Read, parked(ParkReason::ReadDenied, Stage::Read)),
             (FaultClass::Denied, Stage::Deliver, parked(ParkReason::WriteDenied, Stage::Deliver)),
             (FaultClass::RoleDenied, Stage::Deliver, parked(ParkReason::RoleDenied, Stage::Assume)),
-            (FaultClass::Denied, Stage::Directory, Outcome::Systemic(SystemicReason::TableUnreadable)),
+            (
+                FaultClass::Denied,
+                Stage::Directory,
+                Outcome::Systemic(SystemicReason::TableUnreadable),
+            ),
             (FaultClass::Missing, Stage::Read, Outcome::Gone),
-            (FaultClass::Invalid, Stage::Deliver, parked(ParkReason::InvalidDestination, Stage::Deliver)),
+            (
+                FaultClass::Invalid,
+                Stage::Deliver,
+                parked(ParkReason::InvalidDestination, Stage::Deliver),
+            ),
         ] {
             assert_eq!(outcome_of_class(class, stage), expected, "{class:?} at {stage}");
         }

@@ -3,7 +3,10 @@
 use tokio::sync::mpsc;
 
 use crate::{
-    decode::{BadReason, Counters, DecodeError, Decoded, Decoder, Framing, Options, ResumePoint, gzip::GzipError},
+    decode::{
+        BadReason, Counters, DecodeError, Decoded, Decoder, Framing, Options, ResumePoint,
+        gzip::GzipError,
+    },
     engine::{read::ChunkReader, segment::SegmentBuilder},
     model::{
         events::{RecordPlace, Segment},
@@ -51,7 +54,9 @@ impl ContentFault {
     /// Whether reading the object again could help: the bytes may have been damaged on their way.
     pub(crate) const fn may_be_the_way(&self) -> bool {
         match self {
-            Self::Gzip(GzipError::Bomb { .. } | GzipError::Nested) | Self::Cut(_) | Self::NotWanted => false,
+            Self::Gzip(GzipError::Bomb { .. } | GzipError::Nested)
+            | Self::Cut(_)
+            | Self::NotWanted => false,
             Self::Gzip(_) | Self::Interrupted => true,
         }
     }
@@ -90,7 +95,9 @@ pub(crate) fn decode(
             break Err(ContentFault::NotWanted);
         }
     };
-    if !matches!(result, Err(ContentFault::NotWanted)) && !send(&mut builder, place(decoder.resume_point()), segments) {
+    if !matches!(result, Err(ContentFault::NotWanted))
+        && !send(&mut builder, place(decoder.resume_point()), segments)
+    {
         result = Err(ContentFault::NotWanted);
     }
     DecodeReport { counters: decoder.counters(), result }

@@ -4,12 +4,7 @@
 //! application and pod, and nothing of the cluster that the logs come from.
 
 use crate::{
-    engine::{
-        Context,
-        deliver::Delivery,
-        retry::Failure,
-        stop::Stop,
-    },
+    engine::{Context, deliver::Delivery, retry::Failure, stop::Stop},
     model::{
         ids::{BucketName, Region},
         key::LogObject,
@@ -30,7 +25,12 @@ pub(crate) struct CopyWork<'a> {
 }
 
 /// Copies the object. Doing so twice leaves one object.
-pub(crate) async fn to_bucket(context: &Context, work: &CopyWork<'_>, progress: Progress, stop: &Stop) -> Delivery {
+pub(crate) async fn to_bucket(
+    context: &Context,
+    work: &CopyWork<'_>,
+    progress: Progress,
+    stop: &Stop,
+) -> Delivery {
     let job = job(work);
     match context.retries(stop).call(|| context.copier.copy(&job)).await {
         Ok(report) => {
@@ -39,11 +39,19 @@ pub(crate) async fn to_bucket(context: &Context, work: &CopyWork<'_>, progress: 
         }
         Err(Failure::Fault(fault)) if fault.class == FaultClass::Missing => {
             let outcome = Outcome::Gone;
-            Delivery { detail: Delivery::failed(&Failure::Fault(fault), Stage::Read, Progress::default()).detail, outcome, progress }
+            Delivery {
+                detail: Delivery::failed(&Failure::Fault(fault), Stage::Read, Progress::default())
+                    .detail,
+                outcome,
+                progress,
+            }
         }
         Err(Failure::Fault(fault)) if fault.class == FaultClass::Invalid => {
-            let outcome = Outcome::Parked { reason: ParkReason::DestinationMissing, stage: Stage::Deliver };
-            let detail = Delivery::failed(&Failure::Fault(fault), Stage::Deliver, Progress::default()).detail;
+            let outcome =
+                Outcome::Parked { reason: ParkReason::DestinationMissing, stage: Stage::Deliver };
+            let detail =
+                Delivery::failed(&Failure::Fault(fault), Stage::Deliver, Progress::default())
+                    .detail;
             Delivery { outcome, progress, detail }
         }
         Err(failure) => Delivery::failed(&failure, Stage::Deliver, progress),
@@ -76,9 +84,19 @@ mod tests {
         let object = ObjectRef::new("central".parse().unwrap(), key.to_owned());
         let log = LogObject::parse(key, &"".parse().unwrap()).unwrap();
         let (bucket, region) = ("acme-logs".parse().unwrap(), "eu-west-1".parse().unwrap());
-        let work = CopyWork { object: &object, log: &log, bucket: &bucket, prefix: "logs/", region: &region };
+        let work = CopyWork {
+            object: &object,
+            log: &log,
+            bucket: &bucket,
+            prefix: "logs/",
+            region: &region,
+        };
         let job = job(&work);
         assert_eq!(job.key, "logs/acme/api/api-0/f.json.gz");
-        assert!(job.metadata.iter().all(|(name, value)| !name.contains("cluster") && !value.contains("cluster")));
+        assert!(
+            job.metadata
+                .iter()
+                .all(|(name, value)| !name.contains("cluster") && !value.contains("cluster"))
+        );
     }
 }

@@ -15,8 +15,7 @@ use tokio::sync::mpsc;
 use crate::{
     decode::Options,
     engine::{
-        Context,
-        batch,
+        Context, batch,
         classify::outcome_of,
         content::{self, ContentFault, DecodeReport},
         put::{Putter, Settled},
@@ -82,13 +81,20 @@ enum Pass {
 }
 
 /// Delivers the object from where `progress` says.
-pub(crate) async fn to_log_group(context: &Context, work: &LogWork<'_>, progress: Progress, stop: &Stop) -> Delivery {
+pub(crate) async fn to_log_group(
+    context: &Context,
+    work: &LogWork<'_>,
+    progress: Progress,
+    stop: &Stop,
+) -> Delivery {
     let mut progress = progress;
     let mut read_again = true;
     for _ in 0..=RESTARTS {
         let opened = match open(context, work, stop).await {
             Ok(Some(opened)) => opened,
-            Ok(None) => return Delivery::new(Outcome::Delivered, Progress { done: true, ..progress }),
+            Ok(None) => {
+                return Delivery::new(Outcome::Delivered, Progress { done: true, ..progress });
+            }
             Err(failure) => return Delivery::failed(&failure, Stage::Read, progress),
         };
         if opened.info.etag != progress.etag {
@@ -98,7 +104,8 @@ pub(crate) async fn to_log_group(context: &Context, work: &LogWork<'_>, progress
         }
         match Box::pin(pass(context, work, opened, &mut progress, stop)).await {
             Pass::Complete => return complete(progress),
-            Pass::Failed(Failure::Fault(fault), Stage::Read) if fault.class == FaultClass::Changed => {}
+            Pass::Failed(Failure::Fault(fault), Stage::Read)
+                if fault.class == FaultClass::Changed => {}
             Pass::Failed(failure, stage) => return Delivery::failed(&failure, stage, progress),
             Pass::Content(fault) if read_again && fault.may_be_the_way() => read_again = false,
             Pass::Content(fault) => {
@@ -107,12 +114,17 @@ pub(crate) async fn to_log_group(context: &Context, work: &LogWork<'_>, progress
                 return Delivery { outcome, progress, detail: Some(content_detail(&fault)) };
             }
             Pass::Broken(detail) => {
-                let outcome = Outcome::Transient { reason: TransientReason::Internal, stage: Stage::Decode };
+                let outcome =
+                    Outcome::Transient { reason: TransientReason::Internal, stage: Stage::Decode };
                 return Delivery { outcome, progress, detail: Some(detail) };
             }
         }
     }
-    Delivery::failed(&Failure::Fault(Fault::new(FaultClass::Changed, "GetObject")), Stage::Read, progress)
+    Delivery::failed(
+        &Failure::Fault(Fault::new(FaultClass::Changed, "GetObject")),
+        Stage::Read,
+        progress,
+    )
 }
 
 /// An object of which nothing could be read is not delivered, however complete it is.
@@ -120,7 +132,11 @@ fn complete(progress: Progress) -> Delivery {
     let ledger = progress.ledger;
     if ledger.read > 0 && ledger.undecodable == ledger.read {
         let outcome = Outcome::Poison { reason: PoisonReason::Undecodable, stage: Stage::Decode };
-        return Delivery { outcome, progress, detail: Some(format!("none of {} records is a log record", ledger.read)) };
+        return Delivery {
+            outcome,
+            progress,
+            detail: Some(format!("none of {} records is a log record", ledger.read)),
+        };
     }
     Delivery::new(Outcome::Delivered, Progress { done: true, ..progress })
 }
@@ -133,7 +149,11 @@ fn content_detail(fault: &ContentFault) -> String {
     }
 }
 
-async fn open(context: &Context, work: &LogWork<'_>, stop: &Stop) -> Result<Option<OpenObject>, Failure> {
+async fn open(
+    context: &Context,
+    work: &LogWork<'_>,
+    stop: &Stop,
+) -> Result<Option<OpenObject>, Failure> {
     read::open(context.store.as_ref(), work.object, None, &context.retries(stop)).await
 }
 
@@ -152,13 +172,17 @@ async fn pass(
         fallback_timestamp_ms: opened.info.last_modified_ms,
         ..Options::default()
     };
-    let builder = SegmentBuilder::new(context.settings.max_message_bytes, tag(work.object, &opened.info.etag));
+    let builder = SegmentBuilder::new(
+        context.settings.max_message_bytes,
+        tag(work.object, &opened.info.etag),
+    );
     let from = progress.next;
     let (chunk_sender, chunk_reader) = read::channel();
     let (segment_sender, segments) = mpsc::channel(1);
 
-    let decoding =
-        tokio::task::spawn_blocking(move || content::decode(chunk_reader, options, from, builder, &segment_sender));
+    let decoding = tokio::task::spawn_blocking(move || {
+        content::decode(chunk_reader, options, from, builder, &segment_sender)
+    });
     let fetching_retries = context.retries(&fetching_stop);
     let fetching = read::fetch(
         context.store.as_ref(),
@@ -211,13 +235,7 @@ async fn send_all(
     progress: &mut Progress,
     stop: &Stop,
 ) -> Result<(), Failure> {
-    let putter = Putter::new(
-        context.sink.as_ref(),
-        context.retries(stop),
-        &context.targets,
-        &context.meter,
-        work.retention_days,
-    );
+    let putter = Putter::new(context, stop, work.retention_days);
     while let Some(segment) = segments.recv().await {
         if let Some(reason) = stop.reason() {
             return Err(Failure::Stopped(reason));
@@ -278,14 +296,17 @@ async fn send_segment(
     }
     // Nothing was accepted yet: the destination itself may be what is wrong, and its owner can mend that.
     if settled.suspects > 0 && !putter.destination_accepts() {
-        return Err(Failure::Fault(Fault::new(FaultClass::Invalid, "PutLogEvents").with_code("EveryBatchRefused")));
+        return Err(Failure::Fault(
+            Fault::new(FaultClass::Invalid, "PutLogEvents").with_code("EveryBatchRefused"),
+        ));
     }
     Ok(settled)
 }
 
 fn target(work: &LogWork<'_>, day: i64) -> LogTarget {
     let day = batch::day_name(day);
-    let stream = LogStreamName::sanitised(&format!("{}-{}-{day}", work.log.application, work.log.pod));
+    let stream =
+        LogStreamName::sanitised(&format!("{}-{}-{day}", work.log.application, work.log.pod));
     LogTarget { access: work.access.clone(), group: work.group.clone(), stream }
 }
 

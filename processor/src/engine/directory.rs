@@ -39,7 +39,8 @@ impl Directory {
             let until = clock.now_ms() + if items.is_empty() { UNKNOWN_MS } else { KNOWN_MS };
             Ok(Fresh { value: items, renew_ms: until, expires_ms: until })
         };
-        let (items, answer) = retries.call(|| self.known.get(tenant, || clock.now_ms(), load)).await?;
+        let (items, answer) =
+            retries.call(|| self.known.get(tenant, || clock.now_ms(), load)).await?;
         meter.add(Metric::TenantCache, if answer == Answer::Hit { "hit" } else { "miss" }, 1);
         Ok(items)
     }

@@ -34,9 +34,13 @@ pub(crate) fn letter(subject: &Subject<'_>, body: &str, continuation: &Continuat
     let body = if continuation.progress.is_empty() { None } else { continuation.attach(body) }
         .unwrap_or_else(|| body.to_owned());
     let stage = match subject.outcome {
-        Outcome::Transient { stage, .. } | Outcome::Parked { stage, .. } | Outcome::Poison { stage, .. } => *stage,
+        Outcome::Transient { stage, .. }
+        | Outcome::Parked { stage, .. }
+        | Outcome::Poison { stage, .. } => *stage,
         Outcome::Gone => Stage::Read,
-        Outcome::Delivered | Outcome::Skipped(_) | Outcome::Stopped(_) | Outcome::Systemic(_) => Stage::Envelope,
+        Outcome::Delivered | Outcome::Skipped(_) | Outcome::Stopped(_) | Outcome::Systemic(_) => {
+            Stage::Envelope
+        }
     };
     let offset = subject.progress.map_or(0, |progress| progress.next.record);
     let mut attributes = vec![

@@ -8,12 +8,15 @@ use crate::{
         Context,
         letter::{self, Subject},
         object::{self, WorkResult},
+        route,
         stop::Stop,
         verdict::{self, Disposition, Verdict},
     },
     metrics::Metric,
     model::{
-        notification::{Content, Entry, InvalidNotification, InvalidRecord, Notification, ObjectRef},
+        notification::{
+            Content, Entry, InvalidNotification, InvalidRecord, Notification, ObjectRef,
+        },
         outcome::{History, Outcome, PoisonReason, Skip, Stage},
         progress::{Continuation, WorkId},
     },
@@ -57,6 +60,23 @@ struct Part {
     body: String,
 }
 
+/// The lane of messages that name no tenant.
+const NO_TENANT: &str = "";
+
+/// Returns the tenant of a message's first object and the bytes of all.
+pub(crate) fn lane(context: &Context, body: &str) -> (String, u64) {
+    let Ok(notification) = Notification::parse(body) else { return (NO_TENANT.to_owned(), 0) };
+    let mut objects = notification.entries.iter().filter_map(|entry| match &entry.content {
+        Content::Created(object) => Some(object),
+        Content::Ignored { .. } | Content::Invalid(_) => None,
+    });
+    let Some(first) = objects.next() else { return (NO_TENANT.to_owned(), 0) };
+    let tenant = route::admit(first, &context.settings.scope).map(|log| log.tenant.to_string());
+    let bytes =
+        first.size.unwrap_or_default() + objects.filter_map(|object| object.size).sum::<u64>();
+    (tenant.unwrap_or_default(), bytes)
+}
+
 pub(crate) async fn handle(context: &Context, incoming: &Incoming<'_>, stop: &Stop) -> Handled {
     let (parts, earlier) = match Notification::parse(incoming.body) {
         Ok(notification) => {
@@ -76,28 +96,41 @@ pub(crate) async fn handle_object(context: &Context, object: &ObjectRef, stop: &
     let incoming = Incoming { id: "object", body: "", receives: 2, sent_ms, max_receives: None };
     let earlier = Continuation::default();
     let results = object::deliver(context, object, &earlier, stop).await;
-    let parts: Vec<Part> = results.into_iter().map(|result| Part { result, body: String::new() }).collect();
+    let parts: Vec<Part> =
+        results.into_iter().map(|result| Part { result, body: String::new() }).collect();
     for part in &parts {
         object::report(context, &part.result, incoming.id);
     }
     conclude(context, &incoming, parts, &earlier)
 }
 
-async fn entries(context: &Context, entries: Vec<Entry>, earlier: &Continuation, stop: &Stop) -> Vec<Part> {
+async fn entries(
+    context: &Context,
+    entries: Vec<Entry>,
+    earlier: &Continuation,
+    stop: &Stop,
+) -> Vec<Part> {
     let mut parts = Vec::new();
     for Entry { body, content } in entries {
         let results = match content {
             Content::Ignored { event } => {
-                vec![WorkResult { detail: Some(event), ..WorkResult::new(Outcome::Skipped(Skip::Ignored)) }]
+                vec![WorkResult {
+                    detail: Some(event),
+                    ..WorkResult::new(Outcome::Skipped(Skip::Ignored))
+                }]
             }
             Content::Invalid(problem) => vec![invalid(&problem)],
             Content::Created(object) if earlier.hops > MAX_HOPS => {
-                let outcome = Outcome::Poison { reason: PoisonReason::TooManyHops, stage: Stage::Envelope };
+                let outcome =
+                    Outcome::Poison { reason: PoisonReason::TooManyHops, stage: Stage::Envelope };
                 vec![WorkResult { object: Some(object), ..WorkResult::new(outcome) }]
             }
             Content::Created(object) => match stop.reason() {
                 Some(reason) => {
-                    vec![WorkResult { object: Some(object), ..WorkResult::new(Outcome::Stopped(reason)) }]
+                    vec![WorkResult {
+                        object: Some(object),
+                        ..WorkResult::new(Outcome::Stopped(reason))
+                    }]
                 }
                 None => object::deliver(context, &object, earlier, stop).await,
             },
@@ -122,8 +155,14 @@ fn invalid(problem: &InvalidRecord) -> WorkResult {
     WorkResult { detail: Some(problem.to_string()), ..WorkResult::new(outcome) }
 }
 
-fn conclude(context: &Context, incoming: &Incoming<'_>, parts: Vec<Part>, earlier: &Continuation) -> Handled {
-    let first_sent_ms = if earlier.first_sent_ms > 0 { earlier.first_sent_ms } else { incoming.sent_ms };
+fn conclude(
+    context: &Context,
+    incoming: &Incoming<'_>,
+    parts: Vec<Part>,
+    earlier: &Continuation,
+) -> Handled {
+    let first_sent_ms =
+        if earlier.first_sent_ms > 0 { earlier.first_sent_ms } else { incoming.sent_ms };
     let age_ms = u64::try_from(context.clock.now_ms() - first_sent_ms).unwrap_or_default();
     let history = History {
         receives: incoming.receives,
@@ -131,10 +170,12 @@ fn conclude(context: &Context, incoming: &Incoming<'_>, parts: Vec<Part>, earlie
         age: Duration::from_millis(age_ms),
     };
     let park_max = context.settings.park_max;
-    let verdict = verdict::verdict(parts.iter().map(|part| &part.result.outcome), &history, park_max);
+    let verdict =
+        verdict::verdict(parts.iter().map(|part| &part.result.outcome), &history, park_max);
     let continuation = continuation(&parts, earlier, incoming, first_sent_ms);
     // Whoever sends a letter back wants it to be tried like a new message, from where it stopped.
-    let resumable = Continuation { progress: continuation.progress.clone(), ..Continuation::default() };
+    let resumable =
+        Continuation { progress: continuation.progress.clone(), ..Continuation::default() };
     let mut letters = Vec::new();
     if verdict == Verdict::Bury {
         for Part { result, body } in &parts {
@@ -166,10 +207,16 @@ fn subject(result: &WorkResult) -> Subject<'_> {
 }
 
 /// What the next attempt should know.
-fn continuation(parts: &[Part], earlier: &Continuation, incoming: &Incoming<'_>, first_sent_ms: i64) -> Continuation {
+fn continuation(
+    parts: &[Part],
+    earlier: &Continuation,
+    incoming: &Incoming<'_>,
+    first_sent_ms: i64,
+) -> Continuation {
     let mut progress = earlier.progress.clone();
     for Part { result, .. } in parts {
-        if let (Some(object), Some(kind), Some(at)) = (&result.object, result.destination, &result.progress)
+        if let (Some(object), Some(kind), Some(at)) =
+            (&result.object, result.destination, &result.progress)
             && (at.done || at.next.record > 0)
         {
             progress.insert(WorkId::new(object, kind), at.clone());

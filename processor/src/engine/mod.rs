@@ -5,14 +5,17 @@
 //! `segment`, `classify`, `verdict`, `letter`); the rest carries them out.
 
 mod batch;
+mod breaker;
 mod classify;
 mod content;
 mod copy;
 mod deliver;
 mod directory;
+pub mod fair;
 mod letter;
 mod message;
 mod object;
+mod pace;
 mod put;
 mod read;
 mod recent;
@@ -25,11 +28,20 @@ pub mod verdict;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use self::{
+    breaker::Breakers,
+    directory::Directory,
+    pace::Paces,
+    recent::Recent,
+    retry::{Jitter, Retries},
+    route::Scope,
+    stop::Stop,
+    targets::Targets,
+};
 pub use self::{
     message::{Handled, Incoming},
     object::WorkResult,
 };
-use self::{directory::Directory, recent::Recent, retry::{Jitter, Retries}, route::Scope, stop::Stop, targets::Targets};
 use crate::{
     decode::Limits,
     metrics::Meter,
@@ -100,13 +112,20 @@ pub(crate) struct Context {
     pub(crate) meter: Arc<Meter>,
     pub(crate) directory: Directory,
     pub(crate) targets: Targets,
+    pub(crate) breakers: Breakers,
+    pub(crate) paces: Paces,
     pub(crate) recent: Recent,
     pub(crate) jitter: Jitter,
 }
 
 impl Context {
     pub(crate) fn retries<'a>(&'a self, stop: &'a Stop) -> Retries<'a> {
-        Retries { clock: self.clock.as_ref(), jitter: &self.jitter, stop, limit: self.settings.retries }
+        Retries {
+            clock: self.clock.as_ref(),
+            jitter: &self.jitter,
+            stop,
+            limit: self.settings.retries,
+        }
     }
 }
 
@@ -136,6 +155,8 @@ impl Engine {
             meter,
             directory: Directory::new(directory),
             targets: Targets::default(),
+            breakers: Breakers::default(),
+            paces: Paces::default(),
             recent: Recent::default(),
             jitter: Jitter::new(seed),
         };
@@ -152,13 +173,23 @@ impl Engine {
         self.context.jitter.up_to(most)
     }
 
+    /// Returns whose message this is and how many bytes it is about, as far as can be told without looking it up:
+    /// for a fair order.
+    pub fn lane(&self, body: &str) -> (String, u64) {
+        message::lane(&self.context, body)
+    }
+
     /// Does what a message asks for and says what becomes of it. Never panics on any body.
     pub async fn handle(&self, incoming: &Incoming<'_>, stop: &Stop) -> Handled {
         Box::pin(message::handle(&self.context, incoming, stop)).await
     }
 
     /// Delivers one object as if a message had named it, for somebody who watches: what is missing is not waited for.
-    pub async fn handle_object(&self, object: &crate::model::notification::ObjectRef, stop: &Stop) -> Handled {
+    pub async fn handle_object(
+        &self,
+        object: &crate::model::notification::ObjectRef,
+        stop: &Stop,
+    ) -> Handled {
         Box::pin(message::handle_object(&self.context, object, stop)).await
     }
 }

@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 use crate::{
     engine::{
         Context,
+        breaker::Change,
         classify::outcome_of,
         copy::{self, CopyWork},
         deliver::{self, Delivery, LogWork},
@@ -46,7 +47,14 @@ pub struct WorkResult {
 
 impl WorkResult {
     pub(crate) const fn new(outcome: Outcome) -> Self {
-        Self { outcome, object: None, tenant: None, destination: None, progress: None, detail: None }
+        Self {
+            outcome,
+            object: None,
+            tenant: None,
+            destination: None,
+            progress: None,
+            detail: None,
+        }
     }
 
     /// Returns where the records went.
@@ -62,14 +70,24 @@ pub(crate) async fn deliver(
     earlier: &Continuation,
     stop: &Stop,
 ) -> Vec<WorkResult> {
-    let unrouted = |outcome, detail| WorkResult { object: Some(object.clone()), detail, ..WorkResult::new(outcome) };
+    let unrouted = |outcome, detail| WorkResult {
+        object: Some(object.clone()),
+        detail,
+        ..WorkResult::new(outcome)
+    };
     let log = match route::admit(object, &context.settings.scope) {
         Ok(log) => log,
-        Err(refused) => return vec![unrouted(refused.outcome(), Some(Chain(&refused).to_string()))],
+        Err(refused) => {
+            return vec![unrouted(refused.outcome(), Some(Chain(&refused).to_string()))];
+        }
     };
     let whose = |result: WorkResult| WorkResult { tenant: Some(log.tenant.clone()), ..result };
     let retries = context.retries(stop);
-    let items = match context.directory.items(&log.tenant, context.clock.as_ref(), &retries, &context.meter).await {
+    let items = match context
+        .directory
+        .items(&log.tenant, context.clock.as_ref(), &retries, &context.meter)
+        .await
+    {
         Ok(items) => items,
         Err(failure) => {
             let detail = match &failure {
@@ -82,7 +100,8 @@ pub(crate) async fn deliver(
     let now = Duration::from_millis(context.clock.now_ms().unsigned_abs());
     let routes = route::routes(&items, &log.application, now);
     if routes.is_empty() {
-        let outcome = Outcome::Parked { reason: ParkReason::UnknownTenant, stage: Stage::Directory };
+        let outcome =
+            Outcome::Parked { reason: ParkReason::UnknownTenant, stage: Stage::Directory };
         return vec![whose(unrouted(outcome, None))];
     }
     // Side by side: a destination that hangs does not hold up another.
@@ -124,7 +143,8 @@ async fn follow(
         }
         Route::Unusable { kind, problem } => {
             let detail = Some(format!("item `{kind}`: {problem}"));
-            let outcome = Outcome::Parked { reason: ParkReason::InvalidItem, stage: Stage::Directory };
+            let outcome =
+                Outcome::Parked { reason: ParkReason::InvalidItem, stage: Stage::Directory };
             context.directory.forget(&log.tenant);
             WorkResult { destination: kind.parse().ok(), detail, ..result(outcome) }
         }
@@ -158,8 +178,9 @@ async fn deliver_once(
                 external_id: item.external_id.clone(),
                 region: item.target_region.clone(),
             };
-            let work = LogWork { object, log, access, group: log_group, retention_days: *retention_days };
-            Box::pin(deliver::to_log_group(context, &work, known, stop)).await
+            let work =
+                LogWork { object, log, access, group: log_group, retention_days: *retention_days };
+            to_log_group(context, &work, known, stop).await
         }
         Destination::S3 { bucket, prefix } => {
             let work = CopyWork { object, log, bucket, prefix, region: &item.target_region };
@@ -170,12 +191,40 @@ async fn deliver_once(
     delivery
 }
 
+/// Delivers to a log group, unless its account was set aside.
+async fn to_log_group(
+    context: &Context,
+    work: &LogWork<'_>,
+    known: Progress,
+    stop: &Stop,
+) -> Delivery {
+    if let Err(outcome) = context.breakers.admit(&work.access, context.clock.now_ms()) {
+        return Delivery { detail: Some("set aside".to_owned()), ..Delivery::new(outcome, known) };
+    }
+    let delivery = Box::pin(deliver::to_log_group(context, work, known, stop)).await;
+    match context.breakers.report(&work.access, &delivery.outcome, context.clock.now_ms()) {
+        Change::Opened => {
+            context.meter.add(Metric::BreakerOpened, "", 1);
+            warn!(tenant = %work.access.tenant, role = %work.access.role, outcome = delivery.outcome.as_str(), "set aside");
+        }
+        Change::Closed => {
+            info!(tenant = %work.access.tenant, role = %work.access.role, "works again")
+        }
+        Change::None => {}
+    }
+    delivery
+}
+
 /// Returns the progress that spares more work.
 fn further(one: Option<Progress>, other: Option<Progress>) -> Progress {
     let rank = |progress: &Progress| (progress.done, progress.next.record);
     match (one, other) {
         (Some(one), Some(other)) => {
-            if rank(&one) >= rank(&other) { one } else { other }
+            if rank(&one) >= rank(&other) {
+                one
+            } else {
+                other
+            }
         }
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => Progress::default(),
@@ -200,10 +249,21 @@ pub(crate) fn report(context: &Context, result: &WorkResult, message_id: &str) {
     macro_rules! summary {
         ($level:ident) => {
             $level!(
-                message_id, tenant, bucket, key, destination, outcome, detail,
-                read = ledger.read, delivered = ledger.delivered, filtered = ledger.filtered,
-                rejected_old = ledger.rejected_old, rejected_new = ledger.rejected_new, expired = ledger.expired,
-                quarantined = ledger.quarantined, undecodable = ledger.undecodable,
+                message_id,
+                tenant,
+                bucket,
+                key,
+                destination,
+                outcome,
+                detail,
+                read = ledger.read,
+                delivered = ledger.delivered,
+                filtered = ledger.filtered,
+                rejected_old = ledger.rejected_old,
+                rejected_new = ledger.rejected_new,
+                expired = ledger.expired,
+                quarantined = ledger.quarantined,
+                undecodable = ledger.undecodable,
                 "object"
             )
         };

@@ -10,7 +10,10 @@ use tracing::warn;
 
 use crate::{
     engine::{
+        Context,
+        pace::Paces,
         retry::{Failure, Retries},
+        stop::Stop,
         targets::{self, SettlingWaits, Target, Targets},
     },
     error_chain::Chain,
@@ -24,11 +27,12 @@ const REFUSALS_PER_OBJECT: u32 = 64;
 
 /// What one object's delivery to one log group has in common.
 pub(crate) struct Putter<'a> {
-    pub(crate) sink: &'a dyn LogSink,
-    pub(crate) retries: Retries<'a>,
-    pub(crate) targets: &'a Targets,
-    pub(crate) meter: &'a Meter,
-    pub(crate) retention_days: Option<u16>,
+    sink: &'a dyn LogSink,
+    retries: Retries<'a>,
+    targets: &'a Targets,
+    paces: &'a Paces,
+    meter: &'a Meter,
+    retention_days: Option<u16>,
     /// Refused calls so far.
     refusals: AtomicU32,
     /// Whether the log group took anything. Until it does, a refusal may be the group's fault and not the event's.
@@ -45,15 +49,17 @@ pub(crate) struct Settled {
 }
 
 impl<'a> Putter<'a> {
-    pub(crate) const fn new(
-        sink: &'a dyn LogSink,
-        retries: Retries<'a>,
-        targets: &'a Targets,
-        meter: &'a Meter,
-        retention_days: Option<u16>,
-    ) -> Self {
-        let (refusals, accepted) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { sink, retries, targets, meter, retention_days, refusals, accepted }
+    pub(crate) fn new(context: &'a Context, stop: &'a Stop, retention_days: Option<u16>) -> Self {
+        Self {
+            sink: context.sink.as_ref(),
+            retries: context.retries(stop),
+            targets: &context.targets,
+            paces: &context.paces,
+            meter: &context.meter,
+            retention_days,
+            refusals: AtomicU32::new(0),
+            accepted: AtomicBool::new(false),
+        }
     }
 
     /// Whether the destination has taken a batch from this object.
@@ -103,13 +109,27 @@ impl<'a> Putter<'a> {
     }
 
     /// Sends the batch as it is until it is accepted or refused for good.
-    async fn put_whole(&self, target: &LogTarget, state: &Target, batch: &Batch) -> Result<PutReport, Failure> {
+    async fn put_whole(
+        &self,
+        target: &LogTarget,
+        state: &Target,
+        batch: &Batch,
+    ) -> Result<PutReport, Failure> {
+        let pace = self.paces.of(target.access.role.account(), &target.access.region);
         let mut repetition = 0;
         let mut settling: Option<SettlingWaits> = None;
         loop {
             let seen = state.creations();
-            let fault = match self.sink.put(target, batch).await {
+            let answer = {
+                let _call = tokio::select! {
+                    call = pace.enter() => call,
+                    reason = self.retries.stop.stopped() => return Err(Failure::Stopped(reason)),
+                };
+                self.sink.put(target, batch).await
+            };
+            let fault = match answer {
                 Ok(report) => {
+                    pace.kept_up();
                     self.meter.add(Metric::Puts, "ok", 1);
                     self.meter.add(Metric::BytesSent, "", batch.bytes() as u64);
                     return Ok(report);
@@ -123,9 +143,20 @@ impl<'a> Putter<'a> {
                         waits.wait(&self.retries, "PutLogEvents").await?;
                     }
                     settling.get_or_insert_default();
-                    targets::create(self.sink, target, state, seen, self.retention_days, &self.retries).await?;
+                    targets::create(
+                        self.sink,
+                        target,
+                        state,
+                        seen,
+                        self.retention_days,
+                        &self.retries,
+                    )
+                    .await?;
                 }
                 class => {
+                    if class == FaultClass::Throttled {
+                        pace.throttled(self.retries.clock.now_ms());
+                    }
                     if class == FaultClass::Ambiguous {
                         self.meter.add(Metric::DuplicatesPossibleBytes, "", batch.bytes() as u64);
                     }
@@ -190,7 +221,11 @@ mod tests {
 
     #[test]
     fn a_report_is_read_with_an_exclusive_end_and_an_inclusive_start() {
-        let report = |too_old_end, expired_end, too_new_start| PutReport { too_old_end, expired_end, too_new_start };
+        let report = |too_old_end, expired_end, too_new_start| PutReport {
+            too_old_end,
+            expired_end,
+            too_new_start,
+        };
         for (report, [old, expired, delivered, new]) in [
             (report(None, None, None), [0, 0, 10, 0]),
             (report(Some(3), None, None), [3, 0, 7, 0]),
@@ -201,8 +236,13 @@ mod tests {
             (report(None, None, Some(0)), [0, 0, 0, 10]),
             (report(Some(99), Some(99), Some(99)), [10, 0, 0, 0]),
         ] {
-            let expected =
-                Ledger { rejected_old: old, expired, delivered, rejected_new: new, ..Ledger::default() };
+            let expected = Ledger {
+                rejected_old: old,
+                expired,
+                delivered,
+                rejected_new: new,
+                ..Ledger::default()
+            };
             assert_eq!(account(&report, &batch(10)), expected, "{report:?}");
         }
     }

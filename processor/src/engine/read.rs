@@ -140,7 +140,11 @@ enum Listener {
     Gone,
 }
 
-async fn pass_on(mut body: ObjectBody, sender: &ChunkSender, position: &mut u64) -> Result<Listener, Fault> {
+async fn pass_on(
+    mut body: ObjectBody,
+    sender: &ChunkSender,
+    position: &mut u64,
+) -> Result<Listener, Fault> {
     while let Some(bytes) = body.bytes.next().await {
         let bytes = bytes?;
         *position += bytes.len() as u64;

@@ -91,7 +91,8 @@ const fn pace(class: FaultClass) -> Pace {
 
 /// Returns the longest pause before repetition number `repetition`, counted from 0; none: do not repeat.
 fn longest_pause(class: FaultClass, repetition: u32) -> Option<Duration> {
-    let doubled = |base: Duration, cap: Duration| base.saturating_mul(1 << repetition.min(16)).min(cap);
+    let doubled =
+        |base: Duration, cap: Duration| base.saturating_mul(1 << repetition.min(16)).min(cap);
     match pace(class) {
         Pace::Slow => Some(doubled(SLOW_BASE, SLOW_CAP)),
         Pace::Quick => Some(doubled(QUICK_BASE, QUICK_CAP)),
@@ -114,7 +115,9 @@ impl Retries<'_> {
     /// Waits before repetition number `repetition` of a call that failed with `fault`; gives it back when the call
     /// must not be repeated.
     pub(crate) async fn pause(&self, fault: Fault, repetition: u32) -> Result<(), Failure> {
-        let Some(longest) = longest_pause(fault.class, repetition).filter(|_| repetition < self.limit) else {
+        let Some(longest) =
+            longest_pause(fault.class, repetition).filter(|_| repetition < self.limit)
+        else {
             return Err(Failure::Fault(fault));
         };
         self.wait(self.jitter.up_to(longest)).await
@@ -154,7 +157,8 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_their_cap() {
-        let seconds = |class, repetition| longest_pause(class, repetition).map(|pause| pause.as_secs_f64());
+        let seconds =
+            |class, repetition| longest_pause(class, repetition).map(|pause| pause.as_secs_f64());
         for (class, expected) in [
             (FaultClass::Throttled, [Some(2.0), Some(4.0), Some(60.0)]),
             (FaultClass::Unavailable, [Some(2.0), Some(4.0), Some(60.0)]),
@@ -163,7 +167,11 @@ mod tests {
             (FaultClass::Denied, [None, None, None]),
             (FaultClass::Invalid, [None, None, None]),
         ] {
-            assert_eq!([seconds(class, 0), seconds(class, 1), seconds(class, 40)], expected, "{class:?}");
+            assert_eq!(
+                [seconds(class, 0), seconds(class, 1), seconds(class, 40)],
+                expected,
+                "{class:?}"
+            );
         }
     }
 

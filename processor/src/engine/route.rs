@@ -59,15 +59,16 @@ pub(crate) enum Route<'a> {
     /// Nothing to deliver there.
     Skip(DeliveryKind, Skip),
     /// The item cannot be used; the others can.
-    Unusable {
-        kind: &'a str,
-        problem: &'a InvalidItem,
-    },
+    Unusable { kind: &'a str, problem: &'a InvalidItem },
 }
 
 /// Judges each item of a tenant by itself. Without any item the tenant is unknown: the result is empty.
 /// `now` is the time since the epoch; an item past its `ttl` counts as deleted.
-pub(crate) fn routes<'a>(items: &'a [DirectoryItem], application: &str, now: Duration) -> Vec<Route<'a>> {
+pub(crate) fn routes<'a>(
+    items: &'a [DirectoryItem],
+    application: &str,
+    now: Duration,
+) -> Vec<Route<'a>> {
     let alive = |item: &&DirectoryItem| match item {
         Ok(item) => item.ttl.is_none_or(|ttl| ttl > now.as_secs()),
         Err(_) => true,
@@ -82,7 +83,9 @@ fn route<'a>(item: &'a DirectoryItem, application: &str) -> Option<Route<'a>> {
             Some(Route::Skip(item.destination.kind(), Skip::Unwanted))
         }
         Ok(item) => Some(Route::Deliver(item)),
-        Err(item) if item.enabled => Some(Route::Unusable { kind: &item.kind, problem: &item.problem }),
+        Err(item) if item.enabled => {
+            Some(Route::Unusable { kind: &item.kind, problem: &item.problem })
+        }
         // Broken and switched off: nobody wants anything from it, but the tenant is known.
         Err(item) => Some(Route::Skip(item.kind.parse().ok()?, Skip::Disabled)),
     }
@@ -92,14 +95,18 @@ fn route<'a>(item: &'a DirectoryItem, application: &str) -> Option<Route<'a>> {
 mod tests {
     use super::*;
     use crate::{
-        model::tenant::{AttributeError, Destination, DesiredLogs},
+        model::tenant::{AttributeError, DesiredLogs, Destination},
         ports::UnusableItem,
     };
 
+    #[expect(clippy::unnecessary_wraps, reason = "what a directory returns")]
     fn item(enabled: bool, desired: &[&str], ttl: Option<u64>) -> DirectoryItem {
         Ok(TenantItem {
             tenant: "acme".parse().unwrap(),
-            destination: Destination::S3 { bucket: "acme-logs".parse().unwrap(), prefix: "x/".to_owned() },
+            destination: Destination::S3 {
+                bucket: "acme-logs".parse().unwrap(),
+                prefix: "x/".to_owned(),
+            },
             enabled,
             target_region: "us-east-2".parse().unwrap(),
             desired_logs: DesiredLogs::new(desired.iter().map(|name| (*name).to_owned())),
@@ -113,7 +120,11 @@ mod tests {
 
     fn broken(enabled: bool) -> DirectoryItem {
         let problems = vec![AttributeError::Missing { name: "log_group_name" }];
-        Err(UnusableItem { kind: "cloudwatch".to_owned(), enabled, problem: InvalidItem { problems } })
+        Err(UnusableItem {
+            kind: "cloudwatch".to_owned(),
+            enabled,
+            problem: InvalidItem { problems },
+        })
     }
 
     #[test]
@@ -144,9 +155,14 @@ mod tests {
 
     #[test]
     fn only_objects_in_scope_are_admitted() {
-        let scope = Scope { prefix: "logs/".parse().unwrap(), bucket: Some("central".parse().unwrap()) };
-        let object = |bucket: &str, key: &str| ObjectRef::new(bucket.parse().unwrap(), key.to_owned());
-        assert_eq!(admit(&object("central", "logs/c/t/a/p/f"), &scope).unwrap().tenant.as_str(), "t");
+        let scope =
+            Scope { prefix: "logs/".parse().unwrap(), bucket: Some("central".parse().unwrap()) };
+        let object =
+            |bucket: &str, key: &str| ObjectRef::new(bucket.parse().unwrap(), key.to_owned());
+        assert_eq!(
+            admit(&object("central", "logs/c/t/a/p/f"), &scope).unwrap().tenant.as_str(),
+            "t"
+        );
         for (object, reason) in [
             (object("other", "logs/c/t/a/p/f"), PoisonReason::BucketNotAllowed),
             (object("central", "c/t/a/p/f"), PoisonReason::InvalidKey),

@@ -21,7 +21,11 @@ impl Stop {
     /// Makes a wish for one message; it also holds when this one does.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { token: self.token.child_token(), reason: Arc::default(), parent: Some(Arc::clone(&self.reason)) }
+        Self {
+            token: self.token.child_token(),
+            reason: Arc::default(),
+            parent: Some(Arc::clone(&self.reason)),
+        }
     }
 
     /// Wishes to break off. The first reason stays.
@@ -55,7 +59,10 @@ mod tests {
         let (one, other) = (process.child(), process.child());
         one.stop(StopReason::LeaseLost);
         one.stop(StopReason::Deadline);
-        assert_eq!((one.reason(), other.reason(), process.reason()), (Some(StopReason::LeaseLost), None, None));
+        assert_eq!(
+            (one.reason(), other.reason(), process.reason()),
+            (Some(StopReason::LeaseLost), None, None)
+        );
         process.stop(StopReason::Shutdown);
         assert_eq!(one.stopped().await, StopReason::LeaseLost);
         assert_eq!(other.stopped().await, StopReason::Shutdown);

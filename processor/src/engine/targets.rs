@@ -83,7 +83,11 @@ pub(crate) async fn create(
 }
 
 /// Whether the stream exists now; if not, its group is missing.
-async fn create_stream(sink: &dyn LogSink, target: &LogTarget, retries: &Retries<'_>) -> Result<bool, Failure> {
+async fn create_stream(
+    sink: &dyn LogSink,
+    target: &LogTarget,
+    retries: &Retries<'_>,
+) -> Result<bool, Failure> {
     match retries.call(|| sink.create_stream(target)).await {
         Ok(()) => Ok(true),
         Err(Failure::Fault(fault)) if fault.class == FaultClass::Exists => Ok(true),
@@ -99,7 +103,9 @@ async fn create_group(
     retries: &Retries<'_>,
 ) -> Result<(), Failure> {
     match retries.call(|| sink.create_group(target)).await {
-        Ok(()) => info!(tenant = %target.access.tenant, log_group = %target.group, "log group created"),
+        Ok(()) => {
+            info!(tenant = %target.access.tenant, log_group = %target.group, "log group created")
+        }
         Err(Failure::Fault(fault)) if fault.class == FaultClass::Exists => return Ok(()),
         Err(failure) => return Err(failure),
     }
@@ -127,12 +133,17 @@ pub(crate) struct SettlingWaits {
 
 impl SettlingWaits {
     /// Waits a little longer than the last time; fails when `operation` has had its time.
-    pub(crate) async fn wait(&mut self, retries: &Retries<'_>, operation: &'static str) -> Result<(), Failure> {
+    pub(crate) async fn wait(
+        &mut self,
+        retries: &Retries<'_>,
+        operation: &'static str,
+    ) -> Result<(), Failure> {
         if self.spent >= SETTLING_TIME {
             let fault = crate::ports::Fault::new(FaultClass::Unavailable, operation);
             return Err(Failure::Fault(fault.with_code("StillMissingAfterCreation")));
         }
-        let pause = (Duration::from_millis(100) * (1 << self.count.min(5))).min(SETTLING_TIME - self.spent);
+        let pause = (Duration::from_millis(100) * (1 << self.count.min(5)))
+            .min(SETTLING_TIME.saturating_sub(self.spent));
         self.count += 1;
         self.spent += pause;
         retries.wait(pause).await

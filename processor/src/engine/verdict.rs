@@ -88,7 +88,9 @@ pub fn disposition(outcome: &Outcome, history: &History, park_max: Duration) -> 
         }
         Outcome::Parked { .. } if second_to_last || history.age > park_max => Disposition::Letter,
         Outcome::Parked { reason, .. } => Disposition::Park(*reason),
-        Outcome::Stopped(StopReason::Shutdown | StopReason::Deadline) => Disposition::Wait(Duration::ZERO),
+        Outcome::Stopped(StopReason::Shutdown | StopReason::Deadline) => {
+            Disposition::Wait(Duration::ZERO)
+        }
         Outcome::Stopped(StopReason::LeaseLost) => Disposition::Leave,
         Outcome::Systemic(_) => Disposition::Wait(SYSTEMIC_PAUSE),
     }
@@ -187,7 +189,11 @@ mod tests {
             (Outcome::Stopped(StopReason::LeaseLost), 1, 0, Verdict::Leave),
             (Outcome::Systemic(SystemicReason::OwnCredentials), 5, 99, retry(60)),
         ] {
-            assert_eq!(verdict([&outcome], &history(receives, hours), PARK_MAX), expected, "{outcome:?} {receives}");
+            assert_eq!(
+                verdict([&outcome], &history(receives, hours), PARK_MAX),
+                expected,
+                "{outcome:?} {receives}"
+            );
         }
     }
 

@@ -32,7 +32,10 @@ impl AnyTenant {
 }
 
 impl TenantDirectory for AnyTenant {
-    fn items<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>> {
+    fn items<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+    ) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>> {
         let item = TenantItem {
             tenant: tenant.clone(),
             destination: Destination::CloudWatch {
@@ -65,8 +68,17 @@ impl MemoryDirectory {
 }
 
 impl TenantDirectory for MemoryDirectory {
-    fn items<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>> {
-        let items = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned().unwrap_or_default();
+    fn items<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+    ) -> BoxFuture<'a, Result<Vec<DirectoryItem>, Fault>> {
+        let items = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(tenant)
+            .cloned()
+            .unwrap_or_default();
         async { Ok(items) }.boxed()
     }
 }

@@ -42,12 +42,18 @@ impl<W: Write> LineSink<W> {
 }
 
 impl<W: Write + Send> LogSink for LineSink<W> {
-    fn put<'a>(&'a self, _target: &'a LogTarget, batch: &'a Batch) -> BoxFuture<'a, Result<PutReport, Fault>> {
+    fn put<'a>(
+        &'a self,
+        _target: &'a LogTarget,
+        batch: &'a Batch,
+    ) -> BoxFuture<'a, Result<PutReport, Fault>> {
         let written = self.write(batch);
         async move {
             match written {
                 Ok(()) => Ok(PutReport::default()),
-                Err(error) => Err(Fault::new(FaultClass::Denied, "write a line").with_source(error)),
+                Err(error) => {
+                    Err(Fault::new(FaultClass::Denied, "write a line").with_source(error))
+                }
             }
         }
         .boxed()
@@ -61,7 +67,11 @@ impl<W: Write + Send> LogSink for LineSink<W> {
         async { Ok(()) }.boxed()
     }
 
-    fn set_retention<'a>(&'a self, _target: &'a LogTarget, _days: u16) -> BoxFuture<'a, Result<(), Fault>> {
+    fn set_retention<'a>(
+        &'a self,
+        _target: &'a LogTarget,
+        _days: u16,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         async { Ok(()) }.boxed()
     }
 }
@@ -71,7 +81,11 @@ impl<W: Write + Send> LogSink for LineSink<W> {
 pub struct NoSink;
 
 impl LogSink for NoSink {
-    fn put<'a>(&'a self, _target: &'a LogTarget, _batch: &'a Batch) -> BoxFuture<'a, Result<PutReport, Fault>> {
+    fn put<'a>(
+        &'a self,
+        _target: &'a LogTarget,
+        _batch: &'a Batch,
+    ) -> BoxFuture<'a, Result<PutReport, Fault>> {
         async { Ok(PutReport::default()) }.boxed()
     }
 
@@ -83,7 +97,11 @@ impl LogSink for NoSink {
         async { Ok(()) }.boxed()
     }
 
-    fn set_retention<'a>(&'a self, _target: &'a LogTarget, _days: u16) -> BoxFuture<'a, Result<(), Fault>> {
+    fn set_retention<'a>(
+        &'a self,
+        _target: &'a LogTarget,
+        _days: u16,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         async { Ok(()) }.boxed()
     }
 }

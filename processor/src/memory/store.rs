@@ -44,9 +44,14 @@ impl FileStore {
         let mut file = tokio::fs::File::open(&self.path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
         if metadata.is_dir() {
-            return Err(Fault::new(FaultClass::Missing, "read the file").with_source("it is a directory".to_owned()));
+            return Err(Fault::new(FaultClass::Missing, "read the file")
+                .with_source("it is a directory".to_owned()));
         }
-        let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let modified = metadata
+            .modified()
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            .unwrap_or_default();
         let size = metadata.len();
         if start >= size {
             return Err(Fault::new(FaultClass::OutOfRange, "read the file"));
@@ -122,7 +127,8 @@ impl ObjectStore for MemoryStore {
             objects.get(&(object.bucket.clone(), object.key.clone())).cloned()
         };
         async move {
-            let (content, info) = found.ok_or_else(|| Fault::new(FaultClass::Missing, "GetObject"))?;
+            let (content, info) =
+                found.ok_or_else(|| Fault::new(FaultClass::Missing, "GetObject"))?;
             if if_match.is_some_and(|tag| tag != info.etag) {
                 return Err(Fault::new(FaultClass::Changed, "GetObject"));
             }
@@ -131,7 +137,12 @@ impl ObjectStore for MemoryStore {
             }
             let end = start.saturating_add(length).min(info.size);
             let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
-            let chunks: Vec<_> = content.slice(range).chunks(64 * 1024).map(Bytes::copy_from_slice).map(Ok).collect();
+            let chunks: Vec<_> = content
+                .slice(range)
+                .chunks(64 * 1024)
+                .map(Bytes::copy_from_slice)
+                .map(Ok)
+                .collect();
             Ok(ObjectBody { info, bytes: stream::iter(chunks).boxed() })
         }
         .boxed()

@@ -74,7 +74,8 @@ pub struct RoleArn {
 }
 
 const ROLE_WHAT: &str = "a role ARN";
-const ROLE_RULE: &str = "it looks like arn:aws:iam::123456789012:role/Name, with a name of at most 64 characters";
+const ROLE_RULE: &str =
+    "it looks like arn:aws:iam::123456789012:role/Name, with a name of at most 64 characters";
 
 impl RoleArn {
     /// Returns the partition in the ARN.
@@ -105,7 +106,8 @@ impl FromStr for RoleArn {
         let partition = Partition::parse(partition).ok_or_else(invalid)?;
         let account = account.parse().map_err(|_| invalid())?;
         let resource = resource.strip_prefix("role/").ok_or_else(invalid)?;
-        if scheme != "arn" || service != "iam" || !region.is_empty() || !is_role_resource(resource) {
+        if scheme != "arn" || service != "iam" || !region.is_empty() || !is_role_resource(resource)
+        {
             return Err(invalid());
         }
         Ok(Self { partition, account, resource: resource.to_owned() })
@@ -142,11 +144,17 @@ mod tests {
 
     #[test]
     fn role_arns_are_taken_apart() {
-        let arn: RoleArn = "arn:aws-us-gov:iam::123456789012:role/team/logs/CustomerLogDistribution-x".parse().unwrap();
+        let arn: RoleArn =
+            "arn:aws-us-gov:iam::123456789012:role/team/logs/CustomerLogDistribution-x"
+                .parse()
+                .unwrap();
         assert_eq!(arn.partition(), Partition::GovCloud);
         assert_eq!(arn.account().as_str(), "123456789012");
         assert_eq!(arn.name(), "CustomerLogDistribution-x");
-        assert_eq!(arn.to_string(), "arn:aws-us-gov:iam::123456789012:role/team/logs/CustomerLogDistribution-x");
+        assert_eq!(
+            arn.to_string(),
+            "arn:aws-us-gov:iam::123456789012:role/team/logs/CustomerLogDistribution-x"
+        );
     }
 
     #[test]
@@ -166,14 +174,20 @@ mod tests {
         ] {
             assert!(text.parse::<RoleArn>().is_err(), "{text}");
         }
-        assert!(format!("arn:aws:iam::123456789012:role/{}", "a".repeat(65)).parse::<RoleArn>().is_err());
+        assert!(
+            format!("arn:aws:iam::123456789012:role/{}", "a".repeat(65))
+                .parse::<RoleArn>()
+                .is_err()
+        );
     }
 
     #[test]
     fn a_region_tells_its_partition() {
-        for (region, partition) in
-            [("us-east-1", Partition::Aws), ("cn-north-1", Partition::China), ("us-gov-west-1", Partition::GovCloud)]
-        {
+        for (region, partition) in [
+            ("us-east-1", Partition::Aws),
+            ("cn-north-1", Partition::China),
+            ("us-gov-west-1", Partition::GovCloud),
+        ] {
             assert_eq!(Partition::of(&region.parse().unwrap()), partition);
         }
     }

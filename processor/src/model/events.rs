@@ -98,7 +98,8 @@ impl BatchEvent<'_> {
     /// Returns the message itself.
     pub fn text(&self) -> String {
         let quoted = [b"\"".as_slice(), self.json, b"\""].concat();
-        serde_json::from_slice(&quoted).unwrap_or_else(|_| String::from_utf8_lossy(self.json).into_owned())
+        serde_json::from_slice(&quoted)
+            .unwrap_or_else(|_| String::from_utf8_lossy(self.json).into_owned())
     }
 }
 

@@ -135,8 +135,10 @@ impl LogStreamName {
     /// Makes a legal name of `text`: `:` and `*` and control characters become `_`;
     /// a longer name is cut and ends in a hash of the whole, so that two long names stay two.
     pub fn sanitised(text: &str) -> Self {
-        let clean: String =
-            text.chars().map(|c| if c == ':' || c == '*' || c.is_control() { '_' } else { c }).collect();
+        let clean: String = text
+            .chars()
+            .map(|c| if c == ':' || c == '*' || c.is_control() { '_' } else { c })
+            .collect();
         if clean.is_empty() {
             return Self("_".to_owned());
         }
@@ -166,7 +168,9 @@ impl fmt::Display for LogStreamName {
 
 /// The 64-bit FNV-1a hash: short, stable between builds, and not a security measure.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn is_dns_label(text: &str) -> bool {
@@ -210,13 +214,19 @@ mod tests {
         }
         for text in bad {
             let error = text.parse::<T>().err().unwrap_or_else(|| panic!("`{text}` was accepted"));
-            assert_eq!(error.value.chars().take(20).collect::<String>(), text.chars().take(20).collect::<String>());
+            assert_eq!(
+                error.value.chars().take(20).collect::<String>(),
+                text.chars().take(20).collect::<String>()
+            );
         }
     }
 
     #[test]
     fn account_ids_have_twelve_digits() {
-        check::<AccountId>(&["000000000000", "123456789012"], &["", "12345678901", "1234567890123", "12345678901a"]);
+        check::<AccountId>(
+            &["000000000000", "123456789012"],
+            &["", "12345678901", "1234567890123", "12345678901a"],
+        );
     }
 
     #[test]
@@ -230,23 +240,35 @@ mod tests {
     #[test]
     fn tenant_ids_are_namespaces() {
         let longest = "a".repeat(63);
-        check::<TenantId>(&["a", "ocm-staging-2abc", longest.as_str()], &["", "-a", "a-", "A", "a_b", "a.b", "tenänt"]);
+        check::<TenantId>(
+            &["a", "ocm-staging-2abc", longest.as_str()],
+            &["", "-a", "a-", "A", "a_b", "a.b", "tenänt"],
+        );
         assert!("a".repeat(64).parse::<TenantId>().is_err());
     }
 
     #[test]
     fn bucket_names_follow_the_s3_rules() {
-        check::<BucketName>(&["abc", "a.b-c", "0ab"], &["ab", "AB1", "a..b", "-ab", "ab-", "1.2.3.4", "a_b"]);
+        check::<BucketName>(
+            &["abc", "a.b-c", "0ab"],
+            &["ab", "AB1", "a..b", "-ab", "ab-", "1.2.3.4", "a_b"],
+        );
     }
 
     #[test]
     fn log_group_names_follow_the_cloudwatch_rules() {
-        check::<LogGroupName>(&["/ROSA/cluster-logs/x", "a#b"], &["", "   ", "a b", "aws/x", "a:b", "a*"]);
+        check::<LogGroupName>(
+            &["/ROSA/cluster-logs/x", "a#b"],
+            &["", "   ", "a b", "aws/x", "a:b", "a*"],
+        );
     }
 
     #[test]
     fn external_ids_follow_the_sts_rules() {
-        check::<ExternalId>(&["ab", "123456789012", "a=b,c.d@e:f/g-h_i+j"], &["", "a", "a b", "ä1"]);
+        check::<ExternalId>(
+            &["ab", "123456789012", "a=b,c.d@e:f/g-h_i+j"],
+            &["", "a", "a b", "ä1"],
+        );
     }
 
     #[test]

@@ -116,7 +116,12 @@ impl LogObject {
         else {
             return Err(InvalidKey::Segments { found: rest.split('/').count() });
         };
-        let named = [(cluster, "cluster"), (tenant, "namespace"), (application, "application"), (pod, "pod")];
+        let named = [
+            (cluster, "cluster"),
+            (tenant, "namespace"),
+            (application, "application"),
+            (pod, "pod"),
+        ];
         for (index, (segment, name)) in named.into_iter().enumerate() {
             if !is_usable_segment(segment) {
                 return Err(InvalidKey::Segment { position: index + 1, name });
@@ -142,7 +147,10 @@ impl LogObject {
 }
 
 fn is_usable_segment(segment: &str) -> bool {
-    !segment.trim().is_empty() && segment != "." && segment != ".." && !segment.chars().any(char::is_control)
+    !segment.trim().is_empty()
+        && segment != "."
+        && segment != ".."
+        && !segment.chars().any(char::is_control)
 }
 
 #[cfg(test)]

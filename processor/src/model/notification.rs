@@ -143,12 +143,16 @@ impl Notification {
     pub fn parse(body: &str) -> Result<Self, InvalidNotification> {
         // Broken JSON and a field of a surprising type are told apart, because the operator's next step differs.
         let _: &RawValue = serde_json::from_str(body).map_err(|_| InvalidNotification::NotJson)?;
-        let outer: Envelope<'_> = serde_json::from_str(body).map_err(|_| InvalidNotification::UnknownEnvelope)?;
-        let continuation = outer.processing_metadata.and_then(|metadata| Continuation::parse(metadata.get()));
+        let outer: Envelope<'_> =
+            serde_json::from_str(body).map_err(|_| InvalidNotification::UnknownEnvelope)?;
+        let continuation =
+            outer.processing_metadata.and_then(|metadata| Continuation::parse(metadata.get()));
         let entries = match &outer.message {
             Some(message) => {
-                let _: &RawValue = serde_json::from_str(message).map_err(|_| InvalidNotification::MessageNotJson)?;
-                let inner = serde_json::from_str(message).map_err(|_| InvalidNotification::UnknownEnvelope)?;
+                let _: &RawValue = serde_json::from_str(message)
+                    .map_err(|_| InvalidNotification::MessageNotJson)?;
+                let inner = serde_json::from_str(message)
+                    .map_err(|_| InvalidNotification::UnknownEnvelope)?;
                 entries(&inner, message)?
             }
             None => entries(&outer, body)?,
@@ -164,7 +168,10 @@ fn entries(envelope: &Envelope<'_>, text: &str) -> Result<Vec<Entry>, InvalidNot
     // S3 sends this once when notifications are set up; it has no records.
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     if let Some(event) = &envelope.event {
-        return Ok(vec![Entry { body: text.to_owned(), content: Content::Ignored { event: event.clone() } }]);
+        return Ok(vec![Entry {
+            body: text.to_owned(),
+            content: Content::Ignored { event: event.clone() },
+        }]);
     }
     if let (Some(detail_type), Some(detail)) = (&envelope.detail_type, envelope.detail) {
         return Ok(vec![event_bridge_entry(text, detail_type, detail.get())]);
@@ -273,7 +280,8 @@ fn event_bridge_entry(text: &str, detail_type: &str, detail: &str) -> Entry {
         if detail_type != "Object Created" {
             return Ok(Content::Ignored { event: detail_type.to_owned() });
         }
-        let detail: BridgeDetail = serde_json::from_str(detail).map_err(|_| InvalidRecord::Shape)?;
+        let detail: BridgeDetail =
+            serde_json::from_str(detail).map_err(|_| InvalidRecord::Shape)?;
         Ok(Content::Created(ObjectRef {
             bucket: detail.bucket.name.parse().map_err(InvalidRecord::Bucket)?,
             key: detail.object.key,
@@ -309,7 +317,10 @@ mod tests {
     }
 
     fn sns(message: &str) -> String {
-        format!(r#"{{"Type":"Notification","Message":{}}}"#, serde_json::to_string(message).unwrap())
+        format!(
+            r#"{{"Type":"Notification","Message":{}}}"#,
+            serde_json::to_string(message).unwrap()
+        )
     }
 
     fn contents(body: &str) -> Vec<Content> {
@@ -328,8 +339,11 @@ mod tests {
     #[test]
     fn events_without_an_object_to_deliver_are_ignored() {
         let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"logs"}"#;
-        let removed = event(&[r#"{"eventVersion":"2.1","eventName":"ObjectRemoved:Delete","s3":{"bucket":{"name":"logs"},"object":{"key":"k"}}}"#]);
-        let expired = event(&[r#"{"eventVersion":"2.3","eventName":"LifecycleExpiration:Delete","s3":{}}"#]);
+        let removed = event(&[
+            r#"{"eventVersion":"2.1","eventName":"ObjectRemoved:Delete","s3":{"bucket":{"name":"logs"},"object":{"key":"k"}}}"#,
+        ]);
+        let expired =
+            event(&[r#"{"eventVersion":"2.3","eventName":"LifecycleExpiration:Delete","s3":{}}"#]);
         let bridge = r#"{"detail-type":"Object Deleted","detail":{}}"#;
         for (body, name) in [
             (test.to_owned(), "s3:TestEvent"),
@@ -365,7 +379,8 @@ mod tests {
 
     #[test]
     fn versions_2_are_read_and_others_refused() {
-        let with_version = |version: &str| event(&[&RECORD.replace("\"2.1\"", &format!("\"{version}\""))]);
+        let with_version =
+            |version: &str| event(&[&RECORD.replace("\"2.1\"", &format!("\"{version}\""))]);
         for version in ["2.0", "2.6", "2.9"] {
             assert_eq!(contents(&with_version(version)), vec![Content::Created(created())]);
         }
@@ -377,7 +392,11 @@ mod tests {
 
     #[test]
     fn a_bad_record_does_not_hide_a_good_one() {
-        let found = contents(&event(&["7", RECORD, r#"{"s3":{"bucket":{"name":"B_"},"object":{"key":"k"}}}"#]));
+        let found = contents(&event(&[
+            "7",
+            RECORD,
+            r#"{"s3":{"bucket":{"name":"B_"},"object":{"key":"k"}}}"#,
+        ]));
         assert_eq!(found[0], Content::Invalid(InvalidRecord::Shape));
         assert_eq!(found[1], Content::Created(created()));
         assert!(matches!(found[2], Content::Invalid(InvalidRecord::Bucket(_))));
@@ -399,13 +418,16 @@ mod tests {
             (r#"{"Message":"hello"}"#, InvalidNotification::MessageNotJson),
             (r#"{"Message":"{}"}"#, InvalidNotification::UnknownEnvelope),
         ] {
-            assert_eq!(Notification::parse(body).unwrap_err(), reason, "{:.40}", body);
+            assert_eq!(Notification::parse(body).unwrap_err(), reason, "{body:.40}");
         }
     }
 
     #[test]
     fn an_object_is_written_as_a_uri() {
-        assert_eq!("s3://logs/a/b".parse(), Ok(ObjectRef::new("logs".parse().unwrap(), "a/b".to_owned())));
+        assert_eq!(
+            "s3://logs/a/b".parse(),
+            Ok(ObjectRef::new("logs".parse().unwrap(), "a/b".to_owned()))
+        );
         for text in ["logs/a", "s3://logs", "s3://logs/", "s3:///a", "https://logs/a"] {
             assert!(text.parse::<ObjectRef>().is_err(), "{text}");
         }

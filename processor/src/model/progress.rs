@@ -99,8 +99,11 @@ impl Continuation {
     /// Returns `body` with this as its metadata; none when `body` is not a JSON object.
     pub fn attach(&self, body: &str) -> Option<String> {
         let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(body).ok()?;
-        let progress =
-            self.progress.iter().map(|(id, at)| StoredProgress { id: id.clone(), at: at.clone() }).collect();
+        let progress = self
+            .progress
+            .iter()
+            .map(|(id, at)| StoredProgress { id: id.clone(), at: at.clone() })
+            .collect();
         let stored = Stored {
             v: VERSION,
             hops: self.hops,
@@ -119,16 +122,34 @@ mod tests {
     use crate::model::notification::Notification;
 
     fn continuation() -> Continuation {
-        let id = WorkId { bucket: "logs".to_owned(), key: "a b".to_owned(), destination: "cloudwatch".to_owned() };
+        let id = WorkId {
+            bucket: "logs".to_owned(),
+            key: "a b".to_owned(),
+            destination: "cloudwatch".to_owned(),
+        };
         let ledger = Ledger { read: 5, delivered: 5, ..Ledger::default() };
-        let at = Progress { etag: "\"e\"".to_owned(), next: RecordPlace { record: 5, offset: 99, in_array: true }, done: false, ledger };
-        Continuation { hops: 2, receives: 3, first_sent_ms: 17, progress: BTreeMap::from([(id, at)]) }
+        let at = Progress {
+            etag: "\"e\"".to_owned(),
+            next: RecordPlace { record: 5, offset: 99, in_array: true },
+            done: false,
+            ledger,
+        };
+        Continuation {
+            hops: 2,
+            receives: 3,
+            first_sent_ms: 17,
+            progress: BTreeMap::from([(id, at)]),
+        }
     }
 
     #[test]
     fn a_continuation_survives_the_way_through_a_body() {
         let body = r#"{"Records":[],"processing_metadata":{"offset":0,"retry_count":1}}"#;
-        assert_eq!(Notification::parse(body).unwrap().continuation, None, "the predecessor's metadata says nothing");
+        assert_eq!(
+            Notification::parse(body).unwrap().continuation,
+            None,
+            "the predecessor's metadata says nothing"
+        );
         let attached = continuation().attach(body).unwrap();
         assert_eq!(Notification::parse(&attached).unwrap().continuation, Some(continuation()));
     }

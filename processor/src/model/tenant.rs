@@ -21,7 +21,8 @@ pub const SORT_KEY: &str = "type";
 pub const DEFAULT_BUCKET_PREFIX: &str = "ROSA/cluster-logs/";
 /// The retention periods that CloudWatch Logs takes, in days (`PutRetentionPolicy` in the API model).
 pub const RETENTION_DAYS: [u16; 22] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
 ];
 
 /// A DynamoDB attribute value, as far as a tenant item can hold one.
@@ -119,12 +120,19 @@ pub struct DesiredLogs(Vec<String>);
 impl DesiredLogs {
     /// Wants the applications in `names`; an empty list wants all.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        Self(names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+        Self(
+            names
+                .into_iter()
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
+        )
     }
 
     /// Whether logs of `application` are wanted.
     pub fn wants(&self, application: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|name| name.to_lowercase() == application.to_lowercase())
+        self.0.is_empty()
+            || self.0.iter().any(|name| name.to_lowercase() == application.to_lowercase())
     }
 
     /// Returns the names; empty means all.
@@ -213,18 +221,22 @@ impl TenantItem {
         let updated_at = reader.text("updated_at").map(str::to_owned);
         let ttl = reader.number::<u64>("ttl");
         match (tenant, destination, target_region, reader.problems) {
-            (Some(tenant), Some(destination), Some(target_region), problems) if problems.is_empty() => Ok(Self {
-                tenant,
-                destination,
-                enabled,
-                target_region,
-                desired_logs,
-                external_id,
-                status,
-                created_at,
-                updated_at,
-                ttl,
-            }),
+            (Some(tenant), Some(destination), Some(target_region), problems)
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    tenant,
+                    destination,
+                    enabled,
+                    target_region,
+                    desired_logs,
+                    external_id,
+                    status,
+                    created_at,
+                    updated_at,
+                    ttl,
+                })
+            }
             (_, _, _, problems) => Err(InvalidItem { problems }),
         }
     }
@@ -258,9 +270,11 @@ impl TenantItem {
         if let Some(id) = &self.external_id {
             put("external_id", text(id.reveal()));
         }
-        for (name, value) in
-            [("status", &self.status), ("created_at", &self.created_at), ("updated_at", &self.updated_at)]
-        {
+        for (name, value) in [
+            ("status", &self.status),
+            ("created_at", &self.created_at),
+            ("updated_at", &self.updated_at),
+        ] {
             if let Some(value) = value {
                 put(name, text(value));
             }
@@ -325,22 +339,27 @@ impl<'a> Reader<'a> {
             None => false,
             Some(Attribute::Bool(value)) => *value,
             Some(_) => {
-                self.problems.push(AttributeError::Type { name: "enabled", expected: "a boolean (BOOL)" });
+                self.problems
+                    .push(AttributeError::Type { name: "enabled", expected: "a boolean (BOOL)" });
                 false
             }
         }
     }
 
     fn desired_logs(&mut self) -> DesiredLogs {
-        const WRONG: AttributeError =
-            AttributeError::Type { name: "desired_logs", expected: "a list of strings (L) or a string set (SS)" };
+        const WRONG: AttributeError = AttributeError::Type {
+            name: "desired_logs",
+            expected: "a list of strings (L) or a string set (SS)",
+        };
         match self.attributes.get("desired_logs") {
             None | Some(Attribute::Other("NULL")) => DesiredLogs::default(),
             Some(Attribute::StringSet(names)) => DesiredLogs::new(names.iter().cloned()),
             Some(Attribute::List(values)) => {
                 let names: Option<Vec<String>> = values
                     .iter()
-                    .map(|value| if let Attribute::String(name) = value { Some(name.clone()) } else { None })
+                    .map(|value| {
+                        if let Attribute::String(name) = value { Some(name.clone()) } else { None }
+                    })
                     .collect();
                 if names.is_none() {
                     self.problems.push(WRONG);
@@ -365,7 +384,8 @@ impl<'a> Reader<'a> {
             DeliveryKind::S3 => {
                 let bucket = self.required::<BucketName>("bucket_name");
                 let prefix = self.text("bucket_prefix").unwrap_or(DEFAULT_BUCKET_PREFIX);
-                let prefix = if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
+                let prefix =
+                    if prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
                 Some(Destination::S3 { bucket: bucket?, prefix })
             }
         }
@@ -395,7 +415,10 @@ mod tests {
             ("type".to_owned(), text("cloudwatch")),
             ("enabled".to_owned(), Attribute::Bool(true)),
             ("target_region".to_owned(), text("us-east-2")),
-            ("log_distribution_role_arn".to_owned(), text("arn:aws:iam::222222222222:role/CustomerLogDistribution-x")),
+            (
+                "log_distribution_role_arn".to_owned(),
+                text("arn:aws:iam::222222222222:role/CustomerLogDistribution-x"),
+            ),
             ("log_group_name".to_owned(), text("/ROSA/cluster-logs/acme")),
         ])
     }
@@ -408,7 +431,8 @@ mod tests {
 
     #[test]
     fn an_item_survives_a_round_trip() {
-        let mut attributes = with("desired_logs", Attribute::List(vec![Attribute::String("API".to_owned())]));
+        let mut attributes =
+            with("desired_logs", Attribute::List(vec![Attribute::String("API".to_owned())]));
         attributes.insert("external_id".to_owned(), Attribute::String("abc123".to_owned()));
         attributes.insert("log_retention_days".to_owned(), Attribute::Number("30".to_owned()));
         attributes.insert("ttl".to_owned(), Attribute::Number("1900000000".to_owned()));
@@ -433,7 +457,9 @@ mod tests {
             assert!(item.desired_logs.wants("kube-apiserver"));
             assert!(!item.desired_logs.wants("kube-apiserver-operator"));
         }
-        for value in [Attribute::List(Vec::new()), Attribute::List(vec![Attribute::String(" ".to_owned())])] {
+        for value in
+            [Attribute::List(Vec::new()), Attribute::List(vec![Attribute::String(" ".to_owned())])]
+        {
             let item = TenantItem::from_attributes(&with("desired_logs", value)).unwrap();
             assert!(item.desired_logs.wants("anything"));
         }
@@ -460,12 +486,16 @@ mod tests {
             ("target_region".to_owned(), text("us-east-2")),
             ("bucket_name".to_owned(), text("acme-logs")),
         ]);
-        for (given, expected) in [(None, DEFAULT_BUCKET_PREFIX), (Some("logs"), "logs/"), (Some("a/b/"), "a/b/")] {
+        for (given, expected) in
+            [(None, DEFAULT_BUCKET_PREFIX), (Some("logs"), "logs/"), (Some("a/b/"), "a/b/")]
+        {
             if let Some(given) = given {
                 attributes.insert("bucket_prefix".to_owned(), text(given));
             }
             let item = TenantItem::from_attributes(&attributes).unwrap();
-            assert!(matches!(item.destination, Destination::S3 { prefix, .. } if prefix == expected));
+            assert!(
+                matches!(item.destination, Destination::S3 { prefix, .. } if prefix == expected)
+            );
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Holds one message while the engine works on it, and carries the verdict out.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{
     config::CheckpointKind,
-    engine::{Engine, Handled, Incoming, stop::Stop, verdict::Verdict},
+    engine::{
+        Engine, Handled, Incoming,
+        fair::{Fair, Place},
+        stop::Stop,
+        verdict::Verdict,
+    },
     error_chain::Chain,
     metrics::{Meter, Metric},
     model::outcome::{Outcome, StopReason},
@@ -35,6 +38,10 @@ pub(super) struct Holder {
     pub(super) checkpoint: CheckpointKind,
     /// Messages to delete.
     pub(super) done: mpsc::Sender<Receipt>,
+    /// The engine's hands, shared among tenants.
+    pub(super) hands: Arc<Fair>,
+    /// Cancelled when no further message is to be begun.
+    pub(super) closing: CancellationToken,
 }
 
 /// How work on a message ended.
@@ -53,8 +60,14 @@ pub(super) enum Finished {
 }
 
 impl Holder {
-    /// Works on `message` and does what the verdict says.
-    pub(super) async fn work(&self, message: &Message, stop: &Stop) -> Finished {
+    /// Takes a place for `message` among those that wait to be worked on.
+    pub(super) fn enlist(&self, message: &Message) -> Place {
+        let (tenant, bytes) = self.engine.lane(&message.body);
+        self.hands.enlist(&tenant, bytes)
+    }
+
+    /// Works on `message` when its turn has come, and does what the verdict says.
+    pub(super) async fn work(&self, message: &Message, place: Place, stop: &Stop) -> Finished {
         let incoming = Incoming {
             id: &message.id,
             body: &message.body,
@@ -62,11 +75,27 @@ impl Holder {
             sent_ms: message.sent_ms,
             max_receives: self.settings.max_receives,
         };
+        let work = async {
+            let hand = tokio::select! {
+                biased;
+                () = self.closing.cancelled() => return None,
+                hand = place.hand() => hand,
+            };
+            let handled = self.engine.handle(&incoming, stop).await;
+            drop(hand);
+            Some(handled)
+        };
         let handled = tokio::select! {
-            handled = self.engine.handle(&incoming, stop) => handled,
+            handled = work => handled,
             never = self.hold(message, stop) => match never {},
         };
-        self.carry_out(message, handled).await
+        match handled {
+            Some(handled) => self.carry_out(message, handled).await,
+            None => {
+                self.meter.add(Metric::ShutdownReleased, "", 1);
+                Finished::Kept(self.hide(message, Duration::ZERO).await)
+            }
+        }
     }
 
     /// Keeps the message hidden from others for as long as it is polled.
@@ -87,7 +116,9 @@ impl Holder {
                 Err(fault) if fault.class == FaultClass::Missing => {
                     return self.lost(message, stop, "the queue has given it away").await;
                 }
-                Err(fault) => warn!(message_id = message.id, error = %Chain(&fault), "hold not extended"),
+                Err(fault) => {
+                    warn!(message_id = message.id, error = %Chain(&fault), "hold not extended")
+                }
             }
             if Instant::now() >= hidden_until {
                 return self.lost(message, stop, "not extended in time").await;
@@ -95,7 +126,12 @@ impl Holder {
         }
     }
 
-    async fn lost(&self, message: &Message, stop: &Stop, why: &'static str) -> std::convert::Infallible {
+    async fn lost(
+        &self,
+        message: &Message,
+        stop: &Stop,
+        why: &'static str,
+    ) -> std::convert::Infallible {
         warn!(message_id = message.id, why, "message lost to another receiver");
         self.meter.add(Metric::Lease, "lost", 1);
         stop.stop(StopReason::LeaseLost);
@@ -103,7 +139,8 @@ impl Holder {
     }
 
     async fn carry_out(&self, message: &Message, handled: Handled) -> Finished {
-        let systemic = handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
+        let systemic =
+            handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
         debug!(message_id = message.id, verdict = handled.verdict.as_str(), "message");
         match handled.verdict {
             Verdict::Ack => {
@@ -216,7 +253,9 @@ async fn delete_batch(queue: &dyn Queue, mut batch: Vec<Receipt>) {
                 }
                 batch = left;
             }
-            Err(fault) => warn!(error = %Chain(&fault), messages = batch.len(), "messages not deleted yet"),
+            Err(fault) => {
+                warn!(error = %Chain(&fault), messages = batch.len(), "messages not deleted yet")
+            }
         }
         if batch.is_empty() {
             return;

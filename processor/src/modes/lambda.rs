@@ -14,7 +14,10 @@ use crate::{
     error_chain::Chain,
     exit::ExitStatus,
     model::outcome::{Outcome, StopReason},
-    modes::{options::{ProcessOptions, SinkKind}, wiring},
+    modes::{
+        options::{ProcessOptions, SinkKind},
+        wiring,
+    },
     ports::Queue,
 };
 
@@ -83,7 +86,11 @@ pub(super) async fn run(config: &Config) -> ExitStatus {
     let handler = service_fn(move |event: LambdaEvent<SqsEvent>| {
         let function = Arc::clone(&function);
         async move {
-            let left = event.context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default();
+            let left = event
+                .context
+                .deadline()
+                .duration_since(std::time::SystemTime::now())
+                .unwrap_or_default();
             function.invoke(event.payload.records, left).await
         }
     });
@@ -124,7 +131,11 @@ enum Item {
 impl Function {
     /// Works on all messages of a batch. Fails as a whole only when nothing succeeded and the engine itself is at
     /// fault: then Lambda offers messages more slowly.
-    async fn invoke(self: &Arc<Self>, records: Vec<SqsRecord>, left: Duration) -> Result<BatchResponse, Error> {
+    async fn invoke(
+        self: &Arc<Self>,
+        records: Vec<SqsRecord>,
+        left: Duration,
+    ) -> Result<BatchResponse, Error> {
         let stop = Stop::default();
         let mut tasks = tokio::task::JoinSet::new();
         let mut items: Vec<(SqsRecord, Item)> = Vec::new();
@@ -167,11 +178,16 @@ impl Function {
             id: &record.message_id,
             body: &record.body,
             receives: record.attributes.approximate_receive_count.parse().unwrap_or(1),
-            sent_ms: record.attributes.sent_timestamp.parse().unwrap_or_else(|_| self.engine.now_ms()),
+            sent_ms: record
+                .attributes
+                .sent_timestamp
+                .parse()
+                .unwrap_or_else(|_| self.engine.now_ms()),
             max_receives: None,
         };
         let handled = self.engine.handle(&incoming, stop).await;
-        let systemic = handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
+        let systemic =
+            handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
         (self.carry_out(record, &handled).await, systemic)
     }
 
@@ -214,12 +230,17 @@ mod tests {
     use super::*;
 
     fn record(id: &str) -> SqsRecord {
-        SqsRecord { message_id: id.to_owned(), body: String::new(), attributes: SqsAttributes::default() }
+        SqsRecord {
+            message_id: id.to_owned(),
+            body: String::new(),
+            attributes: SqsAttributes::default(),
+        }
     }
 
     #[test]
     fn the_answer_names_what_failed_and_nothing_else() {
-        let items = [(record("a"), Item::Done), (record("b"), Item::Failed), (record("c"), Item::Done)];
+        let items =
+            [(record("a"), Item::Done), (record("b"), Item::Failed), (record("c"), Item::Done)];
         let answer = serde_json::to_value(respond(&items, true).unwrap()).unwrap();
         assert_eq!(answer, serde_json::json!({"batchItemFailures": [{"itemIdentifier": "b"}]}));
         assert!(respond(&[], true).unwrap().batch_item_failures.is_empty());

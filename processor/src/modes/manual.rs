@@ -92,7 +92,8 @@ async fn process(engine: &Engine, input: &Input, stop: &Stop) -> Handled {
         Input::Object(object) => engine.handle_object(object, stop).await,
         Input::Body(body) => {
             let sent_ms = engine.now_ms();
-            let incoming = Incoming { id: "manual", body, receives: RECEIVES, sent_ms, max_receives: None };
+            let incoming =
+                Incoming { id: "manual", body, receives: RECEIVES, sent_ms, max_receives: None };
             engine.handle(&incoming, stop).await
         }
     }
@@ -114,7 +115,8 @@ pub(super) fn exit_status(handled: &Handled) -> ExitStatus {
         let ledger = result.ledger();
         ledger.delivered + ledger.filtered == ledger.read
     });
-    let systemic = handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
+    let systemic =
+        handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
     match &handled.verdict {
         Verdict::Ack if complete => ExitStatus::Ok,
         Verdict::Ack | Verdict::Bury => ExitStatus::Data,
@@ -150,7 +152,10 @@ struct Line<'a> {
 pub(super) fn print(handled: &Handled) {
     for result in &handled.results {
         let line = Line {
-            object: result.object.as_ref().map(|object| format!("s3://{}/{}", object.bucket, object.key)),
+            object: result
+                .object
+                .as_ref()
+                .map(|object| format!("s3://{}/{}", object.bucket, object.key)),
             tenant: result.tenant.as_ref().map(ToString::to_string),
             destination: result.destination.map(|kind| kind.to_string()),
             outcome: result.outcome.as_str(),

@@ -1,9 +1,9 @@
 //! Where messages come from. Loops without rules: what becomes of a message is
 //! the engine's decision.
 
+mod hold;
 #[cfg(feature = "lambda")]
 mod lambda;
-mod hold;
 mod manual;
 pub mod options;
 mod scan;

@@ -108,7 +108,11 @@ impl ProcessOptions {
     /// Checks that the options go together in `mode`.
     pub fn check(&self, mode: Mode) -> Result<(), OptionError> {
         let only = |given: bool, option, owner: Mode| {
-            if given && mode != owner { Err(OptionError::Mode { option, mode: owner.as_str() }) } else { Ok(()) }
+            if given && mode != owner {
+                Err(OptionError::Mode { option, mode: owner.as_str() })
+            } else {
+                Ok(())
+            }
         };
         only(self.until_empty, "--until-empty", Mode::Sqs)?;
         only(self.object.is_some(), "--object", Mode::Manual)?;
@@ -167,8 +171,14 @@ mod tests {
 
     #[test]
     fn wrong_values_are_usage_errors() {
-        for line in ["--mode batch", "--object b/k", "--sink file", "--key x", "--file a --object s3://b-u/k", "--tenant A_B"]
-        {
+        for line in [
+            "--mode batch",
+            "--object b/k",
+            "--sink file",
+            "--key x",
+            "--file a --object s3://b-u/k",
+            "--tenant A_B",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

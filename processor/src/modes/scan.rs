@@ -94,11 +94,17 @@ impl Cursor {
     fn load(path: &Path) -> Result<Self, String> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(error.to_string()),
         };
         let cursor: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if cursor.schema == CURSOR_SCHEMA { Ok(cursor) } else { Err(format!("schema {} is not known", cursor.schema)) }
+        if cursor.schema == CURSOR_SCHEMA {
+            Ok(cursor)
+        } else {
+            Err(format!("schema {} is not known", cursor.schema))
+        }
     }
 
     /// Writes the file in one step: a crash leaves the old one or the new one.
@@ -106,7 +112,9 @@ impl Cursor {
         let stored = Self { schema: CURSOR_SCHEMA, ..self.clone() };
         let text = serde_json::to_string(&stored).map_err(|error| error.to_string())?;
         let beside = path.with_extension("tmp");
-        std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| error.to_string())
+        std::fs::write(&beside, text)
+            .and_then(|()| std::fs::rename(&beside, path))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -151,8 +159,11 @@ impl Scan<'_> {
             };
             seen += page.objects.len() as u64;
             let last = page.objects.last().map(|listed| listed.object.key.clone());
-            let wanted: Vec<ListedObject> =
-                page.objects.into_iter().filter(|listed| self.wants(listed, &cursor.open)).collect();
+            let wanted: Vec<ListedObject> = page
+                .objects
+                .into_iter()
+                .filter(|listed| self.wants(listed, &cursor.open))
+                .collect();
             chosen += wanted.len() as u64;
             for group in wanted.chunks(CONCURRENCY) {
                 let ways = group.iter().map(|listed| self.deliver(listed));
@@ -166,7 +177,10 @@ impl Scan<'_> {
                     status = status.worse(one);
                 }
                 if self.stop.reason().is_some() {
-                    cursor.after = group.last().map(|listed| listed.object.key.clone()).or_else(|| cursor.after.clone());
+                    cursor.after = group
+                        .last()
+                        .map(|listed| listed.object.key.clone())
+                        .or_else(|| cursor.after.clone());
                     self.save(cursor);
                     return status;
                 }
@@ -190,9 +204,8 @@ impl Scan<'_> {
                     error!(error = %Chain(&fault), bucket = %self.bucket, attempt, "bucket not listed");
                     if attempt == ATTEMPTS {
                         return Err(match fault.class {
-                            crate::ports::FaultClass::Denied | crate::ports::FaultClass::Systemic(_) => {
-                                ExitStatus::Refused
-                            }
+                            crate::ports::FaultClass::Denied
+                            | crate::ports::FaultClass::Systemic(_) => ExitStatus::Refused,
                             _ => ExitStatus::Transient,
                         });
                     }
@@ -213,7 +226,8 @@ impl Scan<'_> {
     /// Without a choice of tenants, keys outside the layout are wanted too: their outcome says what they are.
     fn wants_tenant(&self, key: &str, tenants: &[TenantId]) -> bool {
         tenants.is_empty()
-            || LogObject::parse(key, &self.key_prefix).is_ok_and(|log| tenants.contains(&log.tenant))
+            || LogObject::parse(key, &self.key_prefix)
+                .is_ok_and(|log| tenants.contains(&log.tenant))
     }
 
     async fn deliver(&self, listed: &ListedObject) -> ExitStatus {
@@ -222,7 +236,11 @@ impl Scan<'_> {
             let last = attempt == ATTEMPTS || self.stop.reason().is_some();
             let pause = match handled.verdict {
                 Verdict::Retry { visible_in } if !last => visible_in,
-                Verdict::Ack | Verdict::Bury | Verdict::Retry { .. } | Verdict::Park { .. } | Verdict::Leave => {
+                Verdict::Ack
+                | Verdict::Bury
+                | Verdict::Retry { .. }
+                | Verdict::Park { .. }
+                | Verdict::Leave => {
                     return self.concluded(&handled);
                 }
             };
@@ -242,7 +260,9 @@ impl Scan<'_> {
     }
 
     fn save(&self, cursor: &Cursor) {
-        let Some(path) = self.options.cursor.as_deref().filter(|_| !self.options.dry_run) else { return };
+        let Some(path) = self.options.cursor.as_deref().filter(|_| !self.options.dry_run) else {
+            return;
+        };
         if let Err(problem) = cursor.save(path) {
             error!(path = %path.display(), problem, "the cursor is not saved");
         }

@@ -2,16 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
-    engine::stop::Stop,
+    engine::{fair::Fair, stop::Stop},
     error_chain::Chain,
     exit::ExitStatus,
     metrics::Metric,
@@ -25,6 +22,10 @@ use crate::{
     shutdown::Signals,
 };
 
+/// The most messages of one tenant in work at a time.
+const MOST_PER_TENANT: usize = 4;
+/// The most messages held at a time, in work or waiting for their turn.
+const MOST_HELD: usize = 500;
 /// How long one receive waits for messages.
 const LONG_POLL: Duration = Duration::from_secs(20);
 /// The same when the run ends with the queue.
@@ -87,6 +88,7 @@ async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, Exit
     let (done, to_delete) = mpsc::channel(100);
     let mut deleting = JoinSet::new();
     deleting.spawn(hold::delete_settled(Arc::clone(&queue), to_delete));
+    let capacity = usize::try_from(config.concurrency().get()).unwrap_or(1);
     let holder = Holder {
         engine: wired.engine,
         queue,
@@ -95,11 +97,11 @@ async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, Exit
         visibility: config.visibility_timeout,
         checkpoint: config.checkpoint,
         done,
+        hands: Fair::new(capacity, (capacity / 2).clamp(1, MOST_PER_TENANT)),
+        closing: CancellationToken::new(),
     };
-    let capacity = usize::try_from(config.concurrency().get()).unwrap_or(1);
     Ok(Reader {
         holder: Arc::new(holder),
-        capacity,
         working: JoinSet::new(),
         deleting,
         stop: Stop::default(),
@@ -130,7 +132,6 @@ struct Tally {
 /// Receives messages and works on them.
 struct Reader {
     holder: Arc<Holder>,
-    capacity: usize,
     working: JoinSet<(String, Finished)>,
     deleting: JoinSet<()>,
     stop: Stop,
@@ -164,7 +165,9 @@ impl Reader {
                 }
                 Err(fault) => {
                     failures += 1;
-                    if until_empty && matches!(fault.class, FaultClass::Systemic(_) | FaultClass::Denied) {
+                    if until_empty
+                        && matches!(fault.class, FaultClass::Systemic(_) | FaultClass::Denied)
+                    {
                         error!(error = %Chain(&fault), "the queue is not readable");
                         return ExitStatus::Refused;
                     }
@@ -177,9 +180,11 @@ impl Reader {
         }
     }
 
-    /// How many messages to ask for: none while all hands are busy or the engine cannot work.
+    /// How many messages to ask for: none while all hands are busy or the engine cannot work. A tenant that must
+    /// wait for its turn leaves hands free, and its messages do not keep others from being received.
     fn free(&self) -> usize {
-        let free = self.capacity.saturating_sub(self.working.len()).min(10);
+        let free =
+            self.holder.hands.free().min(MOST_HELD.saturating_sub(self.working.len())).min(10);
         // One message shows whether the engine can work again.
         if self.tally.systemic { free.min(usize::from(self.working.is_empty())) } else { free }
     }
@@ -199,9 +204,10 @@ impl Reader {
     fn spawn(&mut self, message: Message) {
         let holder = Arc::clone(&self.holder);
         let stop = self.stop.child();
+        let place = holder.enlist(&message);
         self.tally.kept.remove(&message.id);
         self.working.spawn(async move {
-            let finished = holder.work(&message, &stop).await;
+            let finished = holder.work(&message, place, &stop).await;
             (message.id, finished)
         });
         self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
@@ -243,7 +249,9 @@ impl Reader {
             Err(panic) => {
                 // The message was not deleted: it comes again when its time is over.
                 error!(error = %panic, "work on a message broke down");
-                self.tally.kept.insert(panic.id().to_string(), Instant::now() + self.holder.visibility);
+                self.tally
+                    .kept
+                    .insert(panic.id().to_string(), Instant::now() + self.holder.visibility);
             }
         }
     }
@@ -257,6 +265,7 @@ impl Reader {
 
     /// Lets work in hand finish; breaks it off between two segments when time runs out, and gives the rest back.
     async fn drain(mut self, grace: Duration) {
+        self.holder.closing.cancel();
         let end = Instant::now() + grace;
         let break_off = end - BREAK_OFF_BEFORE_END.min(grace / 2);
         let mut broken_off = false;

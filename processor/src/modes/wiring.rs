@@ -6,8 +6,8 @@ use tracing::error;
 
 use crate::{
     aws::{
-        cloudwatch::CloudWatchSink, copier::S3Copier, dynamodb::TenantTable, roles::Roles, s3::S3Store,
-        session::Session, sqs::SqsQueue,
+        cloudwatch::CloudWatchSink, copier::S3Copier, dynamodb::TenantTable, roles::Roles,
+        s3::S3Store, session::Session, sqs::SqsQueue,
     },
     config::Config,
     engine::{Engine, EngineSettings, Ports, route::Scope, segment},
@@ -39,7 +39,11 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let meter = Arc::new(Meter::default());
     let writes_accounts = options.sink == SinkKind::Cloudwatch;
-    let session = if writes_accounts || options.file.is_none() { Some(Session::open(&config.aws).await) } else { None };
+    let session = if writes_accounts || options.file.is_none() {
+        Some(Session::open(&config.aws).await)
+    } else {
+        None
+    };
 
     let store: Arc<dyn ObjectStore> = match (&options.file, &session) {
         (Some(path), _) => Arc::new(FileStore::new(path.clone())),
@@ -76,7 +80,10 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
 }
 
 /// Makes the queue that the settings name.
-pub(super) fn queue(config: &Config, session: Option<&Session>) -> Result<Arc<dyn Queue>, ExitStatus> {
+pub(super) fn queue(
+    config: &Config,
+    session: Option<&Session>,
+) -> Result<Arc<dyn Queue>, ExitStatus> {
     let (Some(url), Some(session)) = (&config.queue_url, session) else {
         error!("SQS_QUEUE_URL is not set: sqs mode reads that queue");
         return Err(ExitStatus::Config);
@@ -102,10 +109,17 @@ fn destinations(
         }
         (SinkKind::Cloudwatch, Some(session)) => {
             let Some(central_role) = config.central_role.clone() else {
-                error!("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN is not set: it is the way into the customers' accounts");
+                error!(
+                    "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN is not set: it is the way into the customers' accounts"
+                );
                 return Err(ExitStatus::Config);
             };
-            let roles = Arc::new(Roles::new(session.clone(), central_role, Arc::clone(clock), Arc::clone(meter)));
+            let roles = Arc::new(Roles::new(
+                session.clone(),
+                central_role,
+                Arc::clone(clock),
+                Arc::clone(meter),
+            ));
             let sink = CloudWatchSink::new(session.clone(), Arc::clone(&roles));
             Ok((Arc::new(sink), Arc::new(S3Copier::new(session.clone(), roles))))
         }

@@ -6,7 +6,8 @@ use fake_aws::{Fault, Response};
 use serde_json::json;
 
 use crate::world::{
-    BUCKET, CENTRAL, CENTRAL_ROLE, REGION, TABLE, Tenant, World, gzip, lines, messages, records, trust_role,
+    BUCKET, CENTRAL, CENTRAL_ROLE, REGION, TABLE, Tenant, World, gzip, lines, messages, records,
+    trust_role,
 };
 
 const RECENT: Duration = Duration::from_secs(600);
@@ -19,7 +20,8 @@ fn world() -> (World, Tenant) {
 
 fn objects(world: &World, tenant: &Tenant, count: usize) -> usize {
     let records = records(&world.fake, 5, RECENT);
-    (0..count).for_each(|number| world.put_lines(&World::key(tenant, &number.to_string()), &records));
+    (0..count)
+        .for_each(|number| world.put_lines(&World::key(tenant, &number.to_string()), &records));
     count * 5
 }
 
@@ -83,7 +85,9 @@ fn row_43_credentials_that_expire_early_are_renewed_once() {
     let records = records(&world.fake, 100, RECENT);
     world.put_lines(&World::key(&tenant, "x"), &records);
     world.fake.create_log_group(&tenant.account, REGION, &tenant.group, &[]);
-    let rule = world.fake.inject(Fault::on("logs:PutLogEvents").skip(5).times(1).respond(Response::expired_token()));
+    let rule = world
+        .fake
+        .inject(Fault::on("logs:PutLogEvents").skip(5).times(1).respond(Response::expired_token()));
     world.drain().assert_code(0).assert_balanced();
     assert_eq!(rule.hits(), 1);
     let mut delivered = world.delivered(&tenant);
@@ -146,7 +150,8 @@ fn row_46_session_names_are_legal_and_name_the_tenant() {
     let expected = objects(&world, &tenant, 1);
     world.drain().assert_code(0);
     assert_eq!(world.delivered(&tenant).len(), expected);
-    let names: Vec<String> = world.fake.journal_of("sts:AssumeRole").into_iter().map(|call| call.facts.key).collect();
+    let names: Vec<String> =
+        world.fake.journal_of("sts:AssumeRole").into_iter().map(|call| call.facts.key).collect();
     assert!(names.iter().all(|name| name.len() <= 64 && name.starts_with("mtlog-")), "{names:?}");
     assert!(names.iter().any(|name| name.contains(&long[..40])), "{names:?}");
 }
@@ -155,8 +160,9 @@ fn row_46_session_names_are_legal_and_name_the_tenant() {
 fn row_47_roles_are_assumed_per_tenant_and_not_per_object() {
     const TENANTS: usize = 40;
     let world = World::new();
-    let tenants: Vec<Tenant> =
-        (0..TENANTS).map(|number| world.tenant(&format!("tenant-{number}"), &format!("3{number:011}"))).collect();
+    let tenants: Vec<Tenant> = (0..TENANTS)
+        .map(|number| world.tenant(&format!("tenant-{number}"), &format!("3{number:011}")))
+        .collect();
     let records = records(&world.fake, 2, RECENT);
     for round in 0..5 {
         for tenant in &tenants {
@@ -217,15 +223,21 @@ fn row_49_a_throttled_table_is_waited_out() {
 fn row_49_every_page_is_read_and_a_bad_item_disables_no_other() {
     let (world, tenant) = world();
     world.fake.configure_dynamodb(|table| table.page_items = Some(1));
-    world.put_item(&json!({"tenant_id": {"S": "acme"}, "type": {"S": "s3"}, "enabled": {"BOOL": false}}));
-    world.put_item(&json!({"tenant_id": {"S": "acme"}, "type": {"S": "a-first"}, "enabled": {"BOOL": false}}));
+    world.put_item(
+        &json!({"tenant_id": {"S": "acme"}, "type": {"S": "s3"}, "enabled": {"BOOL": false}}),
+    );
+    world.put_item(
+        &json!({"tenant_id": {"S": "acme"}, "type": {"S": "a-first"}, "enabled": {"BOOL": false}}),
+    );
     let expected = objects(&world, &tenant, 1);
     world.drain().assert_code(0).assert_balanced();
     assert_eq!(world.delivered(&tenant).len(), expected);
     assert!(world.fake.calls("dynamodb:Query") >= 3);
 
     // Switched on and broken: the other destination still gets everything, and the message waits for the repair.
-    world.put_item(&json!({"tenant_id": {"S": "acme"}, "type": {"S": "s3"}, "enabled": {"BOOL": true}}));
+    world.put_item(
+        &json!({"tenant_id": {"S": "acme"}, "type": {"S": "s3"}, "enabled": {"BOOL": true}}),
+    );
     world.put_lines(&World::key(&tenant, "second"), &records(&world.fake, 5, RECENT));
     world.drain().assert_code(75);
     assert_eq!(world.delivered(&tenant).len(), expected + 5);
@@ -246,7 +258,11 @@ fn row_49_desired_logs_are_names_without_case() {
         let count = objects(&world, &tenant, 1);
         world.drain().assert_code(0).assert_balanced();
         assert_eq!(world.delivered(&tenant).len(), if wanted { count } else { 0 });
-        assert_eq!(world.fake.calls("s3:GetObject"), u64::from(wanted), "what is not wanted is not read");
+        assert_eq!(
+            world.fake.calls("s3:GetObject"),
+            u64::from(wanted),
+            "what is not wanted is not read"
+        );
         world.assert_queues(0);
     }
 }
@@ -298,7 +314,8 @@ fn systemic_faults_do_not_use_up_receives() {
     world.fake.remove_role(CENTRAL_ROLE);
     let run = world.drain();
     run.assert_code(3);
-    let received: u32 = world.fake.queue_messages(&world.queue).iter().map(|message| message.receive_count).sum();
+    let received: u32 =
+        world.fake.queue_messages(&world.queue).iter().map(|message| message.receive_count).sum();
     assert!(received <= 11, "{received} receives");
     assert!(world.dead().is_empty());
     assert_eq!(world.fake.items(CENTRAL, REGION, TABLE).len(), 1);
@@ -326,7 +343,8 @@ fn the_second_destination_is_a_copy_that_does_not_name_the_cluster() {
     assert_eq!(world.fake.object_keys("acme-archive"), ["in/acme/api/api-0/x y.json.gz"]);
     let copy = world.fake.object("acme-archive", "in/acme/api/api-0/x y.json.gz").unwrap();
     assert_eq!(copy.body.unwrap(), body);
-    let said: BTreeSet<String> = copy.headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
+    let said: BTreeSet<String> =
+        copy.headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
     assert!(said.iter().all(|text| !text.contains("cluster-1")), "{said:?}");
     world.assert_queues(0);
 }
@@ -344,7 +362,10 @@ fn one_destination_that_fails_does_not_hold_up_the_other() {
     assert_eq!(world.delivered(&tenant).len(), expected);
     let outcomes: BTreeSet<String> =
         run.objects().iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(outcomes, BTreeSet::from(["delivered".to_owned(), "destination_missing".to_owned()]));
+    assert_eq!(
+        outcomes,
+        BTreeSet::from(["delivered".to_owned(), "destination_missing".to_owned()])
+    );
     // The bucket appears, the message comes again: only the copy is made.
     world.fake.create_bucket(CENTRAL, "eu-west-1", "no-such-bucket");
     world.fake.expire_visibility(&world.queue);

@@ -22,7 +22,9 @@ fn world() -> (World, Tenant) {
 #[test]
 fn row_11_a_missing_object_is_waited_for_once() {
     let (world, tenant) = world();
-    world.fake.send_message(&world.queue, &S3Event::created(BUCKET, &World::key(&tenant, "gone")).body());
+    world
+        .fake
+        .send_message(&world.queue, &S3Event::created(BUCKET, &World::key(&tenant, "gone")).body());
     world.drain_hurried().assert_code(65);
     assert_eq!(world.only_letter()["reason"], "object_gone");
     assert_eq!(world.fake.calls("s3:GetObject"), 2);
@@ -47,7 +49,8 @@ fn row_12_a_broken_connection_costs_nothing() {
         let (world, tenant) = world();
         let records = records(&world.fake, 3000, RECENT);
         world.put_lines(&World::key(&tenant, "x"), &records);
-        let rule = world.fake.inject(Fault::on("s3:GetObject").reset_body_at_percent(percent).times(1));
+        let rule =
+            world.fake.inject(Fault::on("s3:GetObject").reset_body_at_percent(percent).times(1));
         world.drain().assert_code(0).assert_balanced();
         assert_eq!(rule.hits(), 1);
         assert_eq!(world.delivered(&tenant), messages(&records), "reset at {percent} %");
@@ -60,7 +63,9 @@ fn row_12_a_stalled_connection_costs_only_time() {
     let (world, tenant) = world();
     let records = records(&world.fake, 3000, RECENT);
     world.put_lines(&World::key(&tenant, "x"), &records);
-    world.fake.inject(Fault::on("s3:GetObject").stall_body_at_percent(50, Duration::from_secs(120)).times(1));
+    world.fake.inject(
+        Fault::on("s3:GetObject").stall_body_at_percent(50, Duration::from_secs(120)).times(1),
+    );
     world.drain().assert_code(0).assert_balanced();
     assert_eq!(world.delivered(&tenant), messages(&records));
     world.assert_queues(0);
@@ -76,15 +81,12 @@ fn row_13_an_object_that_changes_is_started_afresh() {
     // The second request finds another object.
     let (fake, path, body) = (world.fake.clone(), key.clone(), gzip(&lines(&new)));
     let changed = AtomicBool::new(false);
-    world.fake.inject(
-        Fault::on("s3:GetObject")
-            .when(move |_| {
-                if !changed.swap(true, Ordering::SeqCst) {
-                    fake.put_object_quietly(BUCKET, &path, &[], body.clone());
-                }
-                false
-            }),
-    );
+    world.fake.inject(Fault::on("s3:GetObject").when(move |_| {
+        if !changed.swap(true, Ordering::SeqCst) {
+            fake.put_object_quietly(BUCKET, &path, &[], body.clone());
+        }
+        false
+    }));
     let run = world.drain();
     run.assert_code(0).assert_balanced();
     assert_eq!(run.sum("read"), 1, "the ledger is that of the object that is there");
@@ -107,7 +109,9 @@ fn row_14_a_slow_down_is_waited_out() {
 
 #[test]
 fn row_15_damaged_compression_keeps_its_prefix_and_is_reported() {
-    let whole = gzip(&lines(&(0..5000).map(|n| json!({"message": format!("{n} {}", n * 7919)})).collect::<Vec<_>>()));
+    let whole = gzip(&lines(
+        &(0..5000).map(|n| json!({"message": format!("{n} {}", n * 7919)})).collect::<Vec<_>>(),
+    ));
     let truncated = whole[..whole.len() / 2].to_vec();
     let mut damaged = whole.clone();
     let crc = damaged.len() - 8;
@@ -123,10 +127,18 @@ fn row_15_damaged_compression_keeps_its_prefix_and_is_reported() {
         let run = world.drain();
         run.assert_code(65).assert_balanced();
         let delivered = world.delivered(&tenant);
-        assert!(if complete { delivered.len() == 5000 } else { !delivered.is_empty() && delivered.len() < 5000 });
+        assert!(if complete {
+            delivered.len() == 5000
+        } else {
+            !delivered.is_empty() && delivered.len() < 5000
+        });
         let letter = world.only_letter();
         assert_eq!(letter["reason"], reason);
-        assert_eq!(letter["offset"], delivered.len().to_string(), "where to go on, without a duplicate");
+        assert_eq!(
+            letter["offset"],
+            delivered.len().to_string(),
+            "where to go on, without a duplicate"
+        );
         assert_eq!(world.fake.calls("s3:GetObject"), 2, "read again once");
         world.assert_queues(1);
     }
@@ -297,7 +309,11 @@ fn row_23_messages_are_whole_up_to_the_limit_and_split_beyond() {
     let (world, tenant) = world();
     world.put_lines(&World::key(&tenant, "x"), &[json!({"message": "é".repeat(LIMIT / 2 + 10)})]);
     world.drain().assert_code(0).assert_balanced();
-    let text: String = world.delivered(&tenant).iter().map(|part| part.rsplit("] ").next().unwrap().to_owned()).collect();
+    let text: String = world
+        .delivered(&tenant)
+        .iter()
+        .map(|part| part.rsplit("] ").next().unwrap().to_owned())
+        .collect();
     assert_eq!(text, "é".repeat(LIMIT / 2 + 10));
     assert_eq!(world.fake.log_groups(&tenant.account, REGION).len(), 1);
 }

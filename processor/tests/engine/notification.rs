@@ -26,7 +26,11 @@ fn row_01_every_envelope_delivers_the_same() {
             "sns" => notification::in_sns(TOPIC, "id", 0, &event.body()),
             "raw" => event.body(),
             "bridge" => event.eventbridge(),
-            _ => event.body().replacen('{', r#"{"processing_metadata":{"offset":0,"retry_count":1},"#, 1),
+            _ => event.body().replacen(
+                '{',
+                r#"{"processing_metadata":{"offset":0,"retry_count":1},"#,
+                1,
+            ),
         };
         world.fake.send_message(&world.queue, &body);
         expected.extend(messages(&records));
@@ -119,14 +123,16 @@ fn row_06_a_failing_record_does_not_repeat_the_other() {
     }
     let events = [world.fake.s3_event(BUCKET, &one), world.fake.s3_event(BUCKET, &two)];
     world.fake.send_message(&world.queue, &notification::records(&events));
-    let rule = Fault::on("s3:GetObject").key_prefix(&two).times(4).respond(Response::internal_error());
+    let rule =
+        Fault::on("s3:GetObject").key_prefix(&two).times(4).respond(Response::internal_error());
     let rule = world.fake.inject(rule);
     let mut world = world;
     world.set("RETRY_ATTEMPTS", "0");
     world.drain_hurried().assert_code(0).assert_balanced();
     assert_eq!(rule.hits(), 4);
     assert_eq!(world.delivered(&tenant).len(), 20);
-    let first = world.fake.journal_of("s3:GetObject").iter().filter(|call| call.facts.key == one).count();
+    let first =
+        world.fake.journal_of("s3:GetObject").iter().filter(|call| call.facts.key == one).count();
     assert_eq!(first, 1, "the first record was read again");
     world.assert_queues(0);
 }
@@ -152,7 +158,9 @@ fn row_07_other_bodies_become_dead_letters() {
 
 #[test]
 fn row_08_keys_outside_the_layout_become_dead_letters() {
-    for key in ["c/t/app/pod", "c//app/pod/f.gz", "c/t/../pod/f.gz", "c/Not_A_Namespace/app/pod/f.gz"] {
+    for key in
+        ["c/t/app/pod", "c//app/pod/f.gz", "c/t/../pod/f.gz", "c/Not_A_Namespace/app/pod/f.gz"]
+    {
         let world = World::new();
         world.fake.send_message(&world.queue, &S3Event::created(BUCKET, key).body());
         world.drain().assert_code(65);
@@ -183,7 +191,8 @@ fn row_10_event_versions_other_than_2_become_dead_letters() {
     for version in ["2.9", "3.0"] {
         let key = World::key(&tenant, version);
         world.fake.put_object_quietly(BUCKET, &key, &[], gzip(&lines(&records)));
-        let event = S3Event { event_version: version.to_owned(), ..world.fake.s3_event(BUCKET, &key) };
+        let event =
+            S3Event { event_version: version.to_owned(), ..world.fake.s3_event(BUCKET, &key) };
         world.fake.send_message(&world.queue, &event.body());
     }
     world.drain().assert_code(65);

@@ -41,7 +41,8 @@ fn row_24_every_form_of_a_timestamp_is_the_same_instant() {
         json!(ms * 1_000_000),
         json!(format!("{}.123456789Z", text(seconds * 1000).trim_end_matches('Z'))),
     ];
-    let mut all: Vec<Value> = forms.iter().map(|form| json!({"message": "exact", "timestamp": form})).collect();
+    let mut all: Vec<Value> =
+        forms.iter().map(|form| json!({"message": "exact", "timestamp": form})).collect();
     all.push(json!({"message": "seconds", "timestamp": seconds}));
     for garbage in [json!("garbage"), json!(-5), json!(null), json!(true)] {
         all.push(json!({"message": "fallback", "timestamp": garbage}));
@@ -97,16 +98,22 @@ fn row_28_rejected_events_are_counted_and_not_sent_again() {
     let future = |world: &World| world.fake.now().as_millisecond() + 3 * 3600 * 1000;
     let day = 86_400_000;
     // Of each row: messages too old, expired, good, too new, and the retention in days.
-    for (old, expired, good, new, retention) in
-        [(3, 0, 0, 0, None), (0, 0, 0, 4, None), (2, 0, 5, 3, None), (2, 4, 5, 1, Some(3)), (0, 3, 1, 0, Some(3))]
-    {
+    for (old, expired, good, new, retention) in [
+        (3, 0, 0, 0, None),
+        (0, 0, 0, 4, None),
+        (2, 0, 5, 3, None),
+        (2, 4, 5, 1, Some(3)),
+        (0, 3, 1, 0, Some(3)),
+    ] {
         let (world, tenant) = world();
         let now = world.fake.now().as_millisecond();
         world.fake.create_log_group(&tenant.account, REGION, &tenant.group, &[]);
         world.fake.set_log_retention(&tenant.account, REGION, &tenant.group, retention);
         let mut all = Vec::new();
         let mut add = |count: usize, ms: i64| {
-            (0..count).for_each(|number| all.push(json!({"message": format!("{ms} {number}"), "timestamp": ms})));
+            (0..count).for_each(|number| {
+                all.push(json!({"message": format!("{ms} {number}"), "timestamp": ms}))
+            });
         };
         add(good, now - 60_000);
         add(new, future(&world));
@@ -115,7 +122,8 @@ fn row_28_rejected_events_are_counted_and_not_sent_again() {
         world.put_lines(&World::key(&tenant, "x"), &all);
         let run = world.drain();
         run.assert_code(0).assert_balanced();
-        let found = ["rejected_old", "expired", "delivered", "rejected_new"].map(|name| run.sum(name));
+        let found =
+            ["rejected_old", "expired", "delivered", "rejected_new"].map(|name| run.sum(name));
         // What is older than the retention counts as expired only if it is not too old anyway.
         assert_eq!(found.iter().sum::<u64>(), all.len() as u64);
         assert_eq!((found[2], found[3]), (good as u64, new as u64), "{found:?}");
@@ -133,7 +141,8 @@ fn row_27_an_event_that_ages_out_is_counted_once() {
     world.put_lines(&World::key(&tenant, "x"), &[json!({"message": "old", "timestamp": ms})]);
     // The first attempt fails; by the second the event is older than fourteen days.
     let fake = world.fake.clone();
-    let rule = fake_aws::Fault::on("logs:PutLogEvents").times(1).respond(fake_aws::Response::throttling());
+    let rule =
+        fake_aws::Fault::on("logs:PutLogEvents").times(1).respond(fake_aws::Response::throttling());
     let rule = world.fake.inject(rule);
     let aging = std::thread::spawn(move || {
         while rule.hits() == 0 {

@@ -41,6 +41,7 @@ pub(crate) struct Tenant {
 /// What a run of the binary left.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
+    #[allow(dead_code, reason = "only tests of the standard output sink look at it")]
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -80,7 +81,12 @@ impl World {
     pub(crate) fn tenant(&self, id: &str, account: &str) -> Tenant {
         let role = format!("arn:aws:iam::{account}:role/CustomerLogDistribution");
         self.fake.add_role(&role, &trust_role(CENTRAL_ROLE, Some(CENTRAL)), &[]);
-        let tenant = Tenant { id: id.to_owned(), account: account.to_owned(), role, group: format!("/logs/{id}") };
+        let tenant = Tenant {
+            id: id.to_owned(),
+            account: account.to_owned(),
+            role,
+            group: format!("/logs/{id}"),
+        };
         self.put_item(&tenant.item());
         tenant
     }
@@ -135,7 +141,12 @@ impl World {
     /// Starts the binary and leaves it running.
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_log-processor"));
-        command.env_clear().args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env_clear()
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         for (name, value) in &self.variables {
             command.env(name, value);
         }
@@ -213,7 +224,8 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
@@ -230,7 +242,10 @@ impl Process {
 
     /// Starts to read what the process writes.
     fn read(&mut self) -> Output {
-        Output { stdout: text(self.child.stdout.take().unwrap()), stderr: text(self.child.stderr.take().unwrap()) }
+        Output {
+            stdout: text(self.child.stdout.take().unwrap()),
+            stderr: text(self.child.stderr.take().unwrap()),
+        }
     }
 }
 
@@ -265,7 +280,10 @@ impl Drop for Process {
 impl Run {
     /// Returns the lines that say what became of objects.
     pub(crate) fn objects(&self) -> Vec<BTreeMap<String, Value>> {
-        let lines = self.stderr.lines().filter_map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).ok());
+        let lines = self
+            .stderr
+            .lines()
+            .filter_map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).ok());
         lines.filter(|line| line.get("message") == Some(&json!("object"))).collect()
     }
 
@@ -284,8 +302,15 @@ impl Run {
     /// Checks that every record of every object is accounted for.
     #[track_caller]
     pub(crate) fn assert_balanced(&self) -> &Self {
-        const STATES: [&str; 7] =
-            ["delivered", "filtered", "rejected_old", "rejected_new", "expired", "quarantined", "undecodable"];
+        const STATES: [&str; 7] = [
+            "delivered",
+            "filtered",
+            "rejected_old",
+            "rejected_new",
+            "expired",
+            "quarantined",
+            "undecodable",
+        ];
         for line in self.objects() {
             let number = |name: &str| line[name].as_u64().unwrap();
             assert_eq!(number("read"), STATES.map(number).iter().sum::<u64>(), "{line:?}");
@@ -334,7 +359,8 @@ fn trust_service(service: &str) -> String {
 
 /// Returns the trust policy of a role that `role` may take, with an external id if there is one.
 pub(crate) fn trust_role(role: &str, external_id: Option<&str>) -> String {
-    let mut statement = json!({"Effect": "Allow", "Principal": {"AWS": role}, "Action": "sts:AssumeRole"});
+    let mut statement =
+        json!({"Effect": "Allow", "Principal": {"AWS": role}, "Action": "sts:AssumeRole"});
     if let Some(id) = external_id {
         statement["Condition"] = json!({"StringEquals": {"sts:ExternalId": id}});
     }

@@ -22,7 +22,9 @@ pub(in crate::commands) fn step(error: ExecuteError) -> CliError {
             let error = CliError::new(ExitStatus::Preflight, error)
                 .hint("nothing was changed; CloudFormation checks template and parameters before it begins");
             match known {
-                Some(known) => error.hint(format!("{} [{}]", known.title, known.code)).hint(known.fix),
+                Some(known) => {
+                    error.hint(format!("{} [{}]", known.title, known.code)).hint(known.fix)
+                }
                 None => error,
             }
         }
@@ -80,16 +82,22 @@ pub(super) fn refused(plan: &Plan, stack: Option<&Stack>, refusal: &Refusal) -> 
 pub(super) fn ended(plan: &Plan, ended: &Ended, verb: &str) -> CliError {
     let name = &plan.desired.stack;
     let (status, what) = match ended.status.standing() {
-        Standing::Gone => (ExitStatus::RolledBack, format!("stack `{name}` could not be {verb}; nothing is left of it")),
-        Standing::RolledBack if verb == "created" => {
-            (ExitStatus::RolledBack, format!("stack `{name}` could not be {verb}; what was made was removed again"))
-        }
-        Standing::RolledBack => {
-            (ExitStatus::RolledBack, format!("stack `{name}` could not be {verb}; it is again as it was before"))
-        }
-        Standing::Running | Standing::Done | Standing::Stuck | Standing::Reviewing => {
-            (ExitStatus::NeedsAttention, format!("stack `{name}` could not be {verb} and is now in {}", ended.status))
-        }
+        Standing::Gone => (
+            ExitStatus::RolledBack,
+            format!("stack `{name}` could not be {verb}; nothing is left of it"),
+        ),
+        Standing::RolledBack if verb == "created" => (
+            ExitStatus::RolledBack,
+            format!("stack `{name}` could not be {verb}; what was made was removed again"),
+        ),
+        Standing::RolledBack => (
+            ExitStatus::RolledBack,
+            format!("stack `{name}` could not be {verb}; it is again as it was before"),
+        ),
+        Standing::Running | Standing::Done | Standing::Stuck | Standing::Reviewing => (
+            ExitStatus::NeedsAttention,
+            format!("stack `{name}` could not be {verb} and is now in {}", ended.status),
+        ),
     };
     let error = watching::failed(status, what, ended);
     error.next(format!("mtlog events {name} --failed"))

@@ -7,7 +7,6 @@ mod upstream;
 
 use std::time::Duration;
 
-use clap::Args;
 pub(super) use self::failure::step as step_failed;
 use self::report::DeployReport;
 use super::{
@@ -21,6 +20,7 @@ use crate::{
     error::{CliError, ExitStatus},
     ui::{plan::Plans, prompt::Answers},
 };
+use clap::Args;
 
 /// Create or update stacks
 ///
@@ -84,7 +84,13 @@ struct WhatArgs {
     parameters: Vec<String>,
 
     /// Bucket for nested templates; made when it is missing [env: `TEMPLATE_BUCKET`]
-    #[arg(long, short = 'b', alias = "template-bucket", value_name = "NAME", help_heading = "Regional")]
+    #[arg(
+        long,
+        short = 'b',
+        alias = "template-bucket",
+        value_name = "NAME",
+        help_heading = "Regional"
+    )]
     bucket: Option<String>,
     /// Have queues
     #[arg(long, help_heading = "Regional")]

@@ -32,7 +32,12 @@ pub(super) struct DeployedStack {
 }
 
 impl DeployedStack {
-    pub(super) fn new(target: Target, stack: &Stack, place: &crate::deploy::desired::Place, result: Done) -> Self {
+    pub(super) fn new(
+        target: Target,
+        stack: &Stack,
+        place: &crate::deploy::desired::Place,
+        result: Done,
+    ) -> Self {
         Self {
             target,
             stack: stack.name.clone(),
@@ -57,7 +62,8 @@ impl Report for DeployReport {
         self.stacks
             .iter()
             .map(|stack| {
-                let mut table = Table::new(["OUTPUT", "VALUE"]).titled(&stack.stack).or_say("  no outputs");
+                let mut table =
+                    Table::new(["OUTPUT", "VALUE"]).titled(&stack.stack).or_say("  no outputs");
                 for (name, value) in &stack.outputs {
                     // Instructions of many lines belong to `mtlog outputs`.
                     if !value.contains('\n') {

@@ -10,11 +10,11 @@ use super::{
     upstream,
 };
 use crate::{
-    commands::watching::{self, Watch},
     aws::{
         cloudformation::{ChangeSetKind, CloudFormation},
         s3::BucketPresence,
     },
+    commands::watching::{self, Watch},
     deploy::{
         change::ResourceChange,
         desired::desired,
@@ -85,23 +85,40 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
     let estimate = estimate(run, &client, &plan, &observed).await?;
     // Where nobody can be asked, the first write would already be one too many.
     let warning = warning(&estimate);
-    ui.could_agree(warning.as_ref().map(|warning| (stack.as_str(), warning.as_str())), &run.answers)?;
+    ui.could_agree(
+        warning.as_ref().map(|warning| (stack.as_str(), warning.as_str())),
+        &run.answers,
+    )?;
     if let Some(bucket) = &plan.desired.bucket {
         if new_bucket.is_some() {
             let question = format!("Create bucket {bucket} for nested templates?");
             let _consent: Consent = ui.agree(&question, &run.answers)?;
             let s3 = run.opened.session.s3();
-            execute::create_bucket(&s3, bucket, &run.opened.place.region).await.map_err(failure::step)?;
+            execute::create_bucket(&s3, bucket, &run.opened.place.region)
+                .await
+                .map_err(failure::step)?;
             ui.status(&format!("Created bucket {bucket}"));
         }
         let mut uploaded = 0;
-        execute::upload(&run.opened.session.s3(), bucket, &run.opened.place.account, &plan.desired.uploads, &mut |_| uploaded += 1)
-            .await
-            .map_err(failure::step)?;
-        ui.detail(&format!("{uploaded} of {} nested templates were new in {bucket}", plan.desired.uploads.len()));
+        execute::upload(
+            &run.opened.session.s3(),
+            bucket,
+            &run.opened.place.account,
+            &plan.desired.uploads,
+            &mut |_| uploaded += 1,
+        )
+        .await
+        .map_err(failure::step)?;
+        ui.detail(&format!(
+            "{uploaded} of {} nested templates were new in {bucket}",
+            plan.desired.uploads.len()
+        ));
     }
     ui.status(&format!("Asking CloudFormation what would change in stack {stack} ..."));
-    let ready = match execute::prepare(&client, &plan, Timestamp::now().as_second()).await.map_err(failure::step)? {
+    let ready = match execute::prepare(&client, &plan, Timestamp::now().as_second())
+        .await
+        .map_err(failure::step)?
+    {
         Prepared::NoChanges => {
             ui.status("CloudFormation sees no resource that would change.");
             return unchanged(run, target, &observed, &stack);
@@ -111,8 +128,11 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
     let view = view(run, &plan, reconcile(ready.changes.clone(), estimate), Basis::ChangeSet);
     ui.status(view.render(ui.palette()).trim_end());
     if let Err(declined) = agree(run, &plan, &view) {
-        let kind =
-            if plan.operation == Operation::Create { ChangeSetKind::Create } else { ChangeSetKind::Update };
+        let kind = if plan.operation == Operation::Create {
+            ChangeSetKind::Create
+        } else {
+            ChangeSetKind::Update
+        };
         execute::discard(&client, &ready.ids, kind).await.map_err(failure::step)?;
         return Err(declined);
     }
@@ -135,7 +155,10 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
             (Approach::Create | Approach::Update, _) | (_, None) => return Ok(look),
             (Approach::Refuse(why), stack) => return Err(failure::refused(plan, stack, why)),
             (Approach::Attach, Some(stack)) => {
-                ui.status(&format!("Stack {} is already being worked on by this deployment: joining it.", stack.name));
+                ui.status(&format!(
+                    "Stack {} is already being worked on by this deployment: joining it.",
+                    stack.name
+                ));
                 let verb = if stack.updated.is_some() { "updated" } else { "created" };
                 let ended = joined(run, client, plan, stack).await?;
                 if ended.status.standing() != Standing::Done {
@@ -143,10 +166,15 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
                 }
             }
             (Approach::WaitThenUpdate | Approach::WaitThenCreate, Some(stack)) => {
-                ui.status(&format!("Waiting until CloudFormation has finished with stack {} ...", stack.name));
+                ui.status(&format!(
+                    "Waiting until CloudFormation has finished with stack {} ...",
+                    stack.name
+                ));
                 joined(run, client, plan, stack).await?;
             }
-            (Approach::DeleteThenCreate, Some(stack)) => clear_away(run, client, plan, stack).await?,
+            (Approach::DeleteThenCreate, Some(stack)) => {
+                clear_away(run, client, plan, stack).await?
+            }
         }
     }
 }
@@ -157,8 +185,15 @@ async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<
     let upstream = upstream::find(run, target).await?;
     let existing = observed.presence.stack().filter(|stack| keeps_parameters(stack));
     let obstacles = |obstacles| CliError::new(ExitStatus::Preflight, obstacles);
-    let wanted = desired(target, name.clone(), &run.opened.settings, &run.opened.place, existing, upstream.as_upstream())
-        .map_err(obstacles)?;
+    let wanted = desired(
+        target,
+        name.clone(),
+        &run.opened.settings,
+        &run.opened.place,
+        existing,
+        upstream.as_upstream(),
+    )
+    .map_err(obstacles)?;
     let plan = plan(wanted, &observed).map_err(obstacles)?;
     Ok(Look { observed, plan, imagined: upstream.imagined })
 }
@@ -169,7 +204,11 @@ fn keeps_parameters(stack: &Stack) -> bool {
 }
 
 /// Reads the stack under its name, or under the one that it had before.
-async fn observed(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<(StackName, Observed), CliError> {
+async fn observed(
+    run: &Run<'_>,
+    target: Target,
+    client: &CloudFormation,
+) -> Result<(StackName, Observed), CliError> {
     let name = run.opened.stack_name(target)?;
     let observed = read(client, &name).await?;
     if observed.presence == Presence::Absent
@@ -197,10 +236,13 @@ async fn estimate(
     observed: &Observed,
 ) -> Result<Vec<ResourceChange>, CliError> {
     let children = match observed.presence.stack() {
-        Some(stack) if !plan.desired.template.children().is_empty() && plan.operation == Operation::Update => {
-            observe::children(client, stack)
-                .await
-                .map_err(|fault| CliError::aws(format!("failed to read what is nested in `{}`", stack.name), fault))?
+        Some(stack)
+            if !plan.desired.template.children().is_empty()
+                && plan.operation == Operation::Update =>
+        {
+            observe::children(client, stack).await.map_err(|fault| {
+                CliError::aws(format!("failed to read what is nested in `{}`", stack.name), fault)
+            })?
         }
         _ => BTreeMap::new(),
     };
@@ -210,27 +252,26 @@ async fn estimate(
 /// Returns the bucket if it has to be made, and refuses one that cannot be used.
 async fn missing_bucket(run: &Run<'_>, plan: &Plan) -> Result<Option<String>, CliError> {
     let Some(bucket) = &plan.desired.bucket else { return Ok(None) };
-    let found = run
-        .opened
-        .session
-        .s3()
-        .presence(bucket, &run.opened.place.account)
-        .await
-        .map_err(|fault| CliError::aws(format!("failed to look at bucket `{bucket}`"), fault))?;
-    let refuse = |text: String| Err(CliError::new(ExitStatus::Preflight, Message(text)).hint("give another with --bucket"));
+    let found =
+        run.opened.session.s3().presence(bucket, &run.opened.place.account).await.map_err(
+            |fault| CliError::aws(format!("failed to look at bucket `{bucket}`"), fault),
+        )?;
+    let refuse = |text: String| {
+        Err(CliError::new(ExitStatus::Preflight, Message(text)).hint("give another with --bucket"))
+    };
     let here = run.opened.place.region.as_str();
     match found {
         BucketPresence::Absent => Ok(Some(bucket.to_string())),
-        BucketPresence::Ours { region: Some(region) } if region != here => {
-            refuse(format!("the template bucket `{bucket}` is in {region}, but the stack is in {here}"))
-        }
+        BucketPresence::Ours { region: Some(region) } if region != here => refuse(format!(
+            "the template bucket `{bucket}` is in {region}, but the stack is in {here}"
+        )),
         BucketPresence::Ours { .. } => Ok(None),
-        BucketPresence::Elsewhere { region } => {
-            refuse(format!("the template bucket `{bucket}` is in {region}, but the stack is in {here}"))
-        }
-        BucketPresence::Foreign => {
-            refuse(format!("the template bucket `{bucket}` belongs to another account, or this identity may not see it"))
-        }
+        BucketPresence::Elsewhere { region } => refuse(format!(
+            "the template bucket `{bucket}` is in {region}, but the stack is in {here}"
+        )),
+        BucketPresence::Foreign => refuse(format!(
+            "the template bucket `{bucket}` belongs to another account, or this identity may not see it"
+        )),
     }
 }
 
@@ -238,7 +279,9 @@ fn note(approach: &Approach, stack: Option<&Stack>) -> Option<String> {
     let state = stack.map(|stack| stack.status.to_string()).unwrap_or_default();
     match approach {
         Approach::Create | Approach::Update | Approach::Refuse(_) => None,
-        Approach::DeleteThenCreate => Some(format!("The empty remains of a failed creation ({state}) are deleted first.")),
+        Approach::DeleteThenCreate => {
+            Some(format!("The empty remains of a failed creation ({state}) are deleted first."))
+        }
         Approach::WaitThenUpdate | Approach::WaitThenCreate => {
             Some(format!("CloudFormation has to finish what it does first ({state})."))
         }
@@ -281,30 +324,51 @@ fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliErro
         return ui.agree_by_name(&warning, stack, &run.answers);
     }
     let verb = if plan.operation == Operation::Create { "Create" } else { "Update" };
-    ui.agree(&format!("{verb} stack {stack} in account {}?", run.opened.place.account), &run.answers)
+    ui.agree(
+        &format!("{verb} stack {stack} in account {}?", run.opened.place.account),
+        &run.answers,
+    )
 }
 
 /// Returns what to say before a name is typed, if anything demands that.
 fn warning(changes: &[ResourceChange]) -> Option<String> {
-    let grave: Vec<&str> =
-        changes.iter().filter(|change| change.is_grave()).map(|change| change.path.as_str()).collect();
+    let grave: Vec<&str> = changes
+        .iter()
+        .filter(|change| change.is_grave())
+        .map(|change| change.path.as_str())
+        .collect();
     if grave.is_empty() {
         return None;
     }
     Some(format!("this takes away what holds data or what logs pass through: {}", grave.join(", ")))
 }
 
-async fn execute(run: &Run<'_>, client: &CloudFormation, plan: &Plan, ready: &Ready) -> Result<Ended, CliError> {
+async fn execute(
+    run: &Run<'_>,
+    client: &CloudFormation,
+    plan: &Plan,
+    ready: &Ready,
+) -> Result<Ended, CliError> {
     let history = execute::start(client, ready).await.map_err(failure::step)?;
     watched(run, client, plan, history).await
 }
 
-async fn joined(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: &Stack) -> Result<Ended, CliError> {
+async fn joined(
+    run: &Run<'_>,
+    client: &CloudFormation,
+    plan: &Plan,
+    stack: &Stack,
+) -> Result<Ended, CliError> {
     let history = execute::running_operation(client, stack).await.map_err(failure::step)?;
     watched(run, client, plan, history).await
 }
 
-async fn watched(run: &Run<'_>, client: &CloudFormation, plan: &Plan, history: History) -> Result<Ended, CliError> {
+async fn watched(
+    run: &Run<'_>,
+    client: &CloudFormation,
+    plan: &Plan,
+    history: History,
+) -> Result<Ended, CliError> {
     let stack = plan.desired.stack.as_str();
     let watch = Watch {
         title: format!("{} {stack} in {}", plan.desired.target, run.opened.place.region),
@@ -316,14 +380,23 @@ async fn watched(run: &Run<'_>, client: &CloudFormation, plan: &Plan, history: H
 }
 
 /// Deletes the empty remains of a failed creation, after saying why it failed.
-async fn clear_away(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: &Stack) -> Result<(), CliError> {
+async fn clear_away(
+    run: &Run<'_>,
+    client: &CloudFormation,
+    plan: &Plan,
+    stack: &Stack,
+) -> Result<(), CliError> {
     let ui = run.context.ui;
     let name = &stack.name;
-    let question = format!("Stack {name} is only the empty remains of a failed creation ({}). Delete it?", stack.status);
+    let question = format!(
+        "Stack {name} is only the empty remains of a failed creation ({}). Delete it?",
+        stack.status
+    );
     let _consent: Consent = ui.agree(&question, &run.answers)?;
     ui.status(&format!("Deleting the empty remains of stack {name} ({}) ...", stack.status));
-    let history =
-        execute::start_deletion(client, stack, Timestamp::now().as_second()).await.map_err(failure::step)?;
+    let history = execute::start_deletion(client, stack, Timestamp::now().as_second())
+        .await
+        .map_err(failure::step)?;
     let ended = watched(run, client, plan, history).await?;
     match ended.status.standing() {
         Standing::Gone => Ok(()),
@@ -331,20 +404,36 @@ async fn clear_away(run: &Run<'_>, client: &CloudFormation, plan: &Plan, stack: 
     }
 }
 
-fn unchanged(run: &Run<'_>, target: Target, observed: &Observed, name: &StackName) -> Result<DeployedStack, CliError> {
+fn unchanged(
+    run: &Run<'_>,
+    target: Target,
+    observed: &Observed,
+    name: &StackName,
+) -> Result<DeployedStack, CliError> {
     let Some(stack) = observed.presence.stack() else {
-        let text = format!("stack `{name}` does not exist, and CloudFormation sees nothing to create");
+        let text =
+            format!("stack `{name}` does not exist, and CloudFormation sees nothing to create");
         return Err(CliError::new(ExitStatus::Unexpected, Message(text)));
     };
     run.context.ui.status(&format!("Nothing to do: stack {name} is as it should be."));
     Ok(DeployedStack::new(target, stack, &run.opened.place, Done::Unchanged))
 }
 
-fn finished(run: &Run<'_>, plan: &Plan, ended: Ended, verb: &str, done: Done) -> Result<DeployedStack, CliError> {
+fn finished(
+    run: &Run<'_>,
+    plan: &Plan,
+    ended: Ended,
+    verb: &str,
+    done: Done,
+) -> Result<DeployedStack, CliError> {
     match (ended.status.standing(), &ended.stack) {
         (Standing::Done, Some(stack)) => {
             let ui = run.context.ui;
-            ui.status(&format!("{} Stack {} was {verb}.", ui.palette().good("✓"), plan.desired.stack));
+            ui.status(&format!(
+                "{} Stack {} was {verb}.",
+                ui.palette().good("✓"),
+                plan.desired.stack
+            ));
             Ok(DeployedStack::new(plan.desired.target, stack, &run.opened.place, done))
         }
         _ => Err(failure::ended(plan, &ended, verb)),

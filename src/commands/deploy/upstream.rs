@@ -72,8 +72,10 @@ fn imagines(run: &Run<'_>, target: Target) -> bool {
 /// Returns the stack as it will look, with values of the right form that nobody may use.
 fn imagined(run: &Run<'_>, target: Target) -> Option<Stack> {
     let place = &run.opened.place;
-    let (partition, account, region) = (Partition::of(&place.region), &place.account, &place.region);
-    let arn = |service: &str, rest: &str| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
+    let (partition, account, region) =
+        (Partition::of(&place.region), &place.account, &place.region);
+    let arn =
+        |service: &str, rest: &str| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
     let iam = |rest: &str| format!("arn:{partition}:iam::{account}:{rest}");
     let outputs = match target {
         Target::Global => vec![(
@@ -133,7 +135,9 @@ async fn stack(run: &Run<'_>, target: Target, region: &Region) -> Result<Option<
         .cloudformation()
         .presence(name.as_str())
         .await
-        .map_err(|fault| CliError::aws(format!("failed to read stack `{name}` in {region}"), fault))?;
+        .map_err(|fault| {
+            CliError::aws(format!("failed to read stack `{name}` in {region}"), fault)
+        })?;
     Ok(match presence {
         Presence::Present(stack) if outputs_count(&stack) => Some(*stack),
         Presence::Present(_) | Presence::Absent => None,

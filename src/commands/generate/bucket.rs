@@ -8,7 +8,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Finished, ended, request::{Request, Target}};
+use super::{
+    Finished, ended,
+    request::{Request, Target},
+};
 use crate::{
     aws::{s3::S3, session::Session},
     commands::Context,
@@ -66,7 +69,8 @@ async fn settle(
     manifest: &mut Manifest,
 ) -> Result<(), CliError> {
     let Some(joined) = uploads.join_next().await else { return Ok(()) };
-    let FinishedObject { object, tally } = joined.map_err(|error| CliError::new(ExitStatus::Unexpected, error))??;
+    let FinishedObject { object, tally } =
+        joined.map_err(|error| CliError::new(ExitStatus::Unexpected, error))??;
     manifest.add(&object.tenant, &object.application, &tally);
     Ok(())
 }
@@ -78,10 +82,9 @@ async fn upload(
     body: Vec<u8>,
     finished: FinishedObject,
 ) -> Result<FinishedObject, CliError> {
-    client
-        .put_log_object(&bucket, &key, body)
-        .await
-        .map_err(|fault| CliError::aws(format!("failed to write `{key}` to bucket `{bucket}`"), fault))?;
+    client.put_log_object(&bucket, &key, body).await.map_err(|fault| {
+        CliError::aws(format!("failed to write `{key}` to bucket `{bucket}`"), fault)
+    })?;
     Ok(finished)
 }
 

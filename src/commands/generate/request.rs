@@ -68,7 +68,11 @@ pub(super) enum InvalidRequest {
 
 impl Request {
     /// Reads the flags. `now` is where the records end, unless --start says otherwise.
-    pub(super) fn resolve(args: GenerateArgs, layers: &Layers, now: Timestamp) -> Result<Self, InvalidRequest> {
+    pub(super) fn resolve(
+        args: GenerateArgs,
+        layers: &Layers,
+        now: Timestamp,
+    ) -> Result<Self, InvalidRequest> {
         let prefix = key_prefix(&args, layers)?;
         let (pace, bursts) = pace(&args)?;
         let usual = if matches!(pace, Pace::Bursts(_)) { 0 } else { USUAL_COUNT };
@@ -87,13 +91,19 @@ impl Request {
         let target = match (args.directory, args.bucket, args.format) {
             (None, None, None | Some(Format::Raw)) => Target::Lines(LineFormat::Raw),
             (None, None, Some(Format::Collector)) => Target::Lines(LineFormat::Collector),
-            (Some(_), _, Some(Format::Raw)) | (_, Some(_), Some(Format::Raw)) => return Err(InvalidRequest::RawObjects),
+            (Some(_), _, Some(Format::Raw)) | (_, Some(_), Some(Format::Raw)) => {
+                return Err(InvalidRequest::RawObjects);
+            }
             (Some(path), _, _) => Target::Directory { path, prefix, layout },
             (None, Some(name), _) => Target::Bucket { name, prefix, layout },
         };
         let replicas = args.pod_name.map_or(Replicas::Count(args.pods), Replicas::Named);
-        let population =
-            Population { clusters: args.cluster, tenants: args.tenant, applications: args.application, replicas };
+        let population = Population {
+            clusters: args.cluster,
+            tenants: args.tenant,
+            applications: args.application,
+            replicas,
+        };
         let content = Content { seed: args.seed, shapes, size, timeline };
         let work = Work { pods: population.pods(args.seed)?, content, records, pace, bursts };
         Ok(Self { work, target, manifest: args.manifest, stats_interval: args.stats_interval })

@@ -112,11 +112,9 @@ pub(super) async fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Exi
         identity.account
     );
     let _consent = context.ui.agree_by_name(&warning, &args.repository, &args.consent.answers())?;
-    let failed = session
-        .ecr()
-        .delete(&args.repository, &doomed)
-        .await
-        .map_err(|fault| CliError::aws(format!("failed to delete images of `{}`", args.repository), fault))?;
+    let failed = session.ecr().delete(&args.repository, &doomed).await.map_err(|fault| {
+        CliError::aws(format!("failed to delete images of `{}`", args.repository), fault)
+    })?;
     for (digest, reason) in &failed {
         context.ui.warning(&format!("{digest} was not deleted: {reason}."));
     }
@@ -146,7 +144,12 @@ async fn uses(session: &Session) -> Result<Vec<Use>, CliError> {
     let image = |stack: &crate::deploy::stack::Stack| stack.parameters.get("ECRImageUri").cloned();
     Ok(stacks
         .iter()
-        .filter_map(|stack| Some(Use { stack: stack.name.clone(), image: image(stack).filter(|uri| !uri.is_empty())? }))
+        .filter_map(|stack| {
+            Some(Use {
+                stack: stack.name.clone(),
+                image: image(stack).filter(|uri| !uri.is_empty())?,
+            })
+        })
         .collect())
 }
 
@@ -163,7 +166,11 @@ fn superfluous(newest_first: &[StoredImage], keep: usize, uses: &[Use]) -> BTree
 fn used_by(image: &StoredImage, uses: &[Use]) -> Option<String> {
     let names = |uri: &str| {
         let by_digest = !image.digest.is_empty() && uri.ends_with(&image.digest);
-        by_digest || image.tags.iter().any(|tag| uri.rsplit_once(':').is_some_and(|(_, used)| used == tag))
+        by_digest
+            || image
+                .tags
+                .iter()
+                .any(|tag| uri.rsplit_once(':').is_some_and(|(_, used)| used == tag))
     };
     uses.iter().find(|used| names(&used.image)).map(|used| used.stack.clone())
 }
@@ -190,14 +197,25 @@ mod tests {
     use super::*;
 
     fn image(digest: &str, tag: &str) -> StoredImage {
-        StoredImage { digest: digest.to_owned(), tags: vec![tag.to_owned()], bytes: None, pushed_at: None }
+        StoredImage {
+            digest: digest.to_owned(),
+            tags: vec![tag.to_owned()],
+            bytes: None,
+            pushed_at: None,
+        }
     }
 
     #[test]
     fn an_image_in_use_is_never_superfluous() {
-        let images = [image("sha256:d", "4"), image("sha256:c", "3"), image("sha256:b", "2"), image("sha256:a", "1")];
+        let images = [
+            image("sha256:d", "4"),
+            image("sha256:c", "3"),
+            image("sha256:b", "2"),
+            image("sha256:a", "1"),
+        ];
         let used = |uri: &str| vec![Use { stack: "s".to_owned(), image: uri.to_owned() }];
-        let digests = |uses: &[Use], keep| superfluous(&images, keep, uses).into_iter().collect::<Vec<_>>();
+        let digests =
+            |uses: &[Use], keep| superfluous(&images, keep, uses).into_iter().collect::<Vec<_>>();
         assert_eq!(digests(&[], 1), ["sha256:a", "sha256:b", "sha256:c"]);
         assert_eq!(digests(&used("host/log-processor@sha256:b"), 1), ["sha256:a", "sha256:c"]);
         assert_eq!(digests(&used("host/log-processor:1"), 0), ["sha256:b", "sha256:c", "sha256:d"]);

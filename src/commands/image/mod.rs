@@ -100,11 +100,10 @@ async fn connect(
 
 /// Logs in at ECR and returns the registry's host too.
 async fn ecr_login(session: &Session, region: &Region) -> Result<(Login, String), CliError> {
-    let login = session
-        .ecr()
-        .login()
-        .await
-        .map_err(|fault| CliError::aws(format!("failed to log in at ECR in {region}"), fault))?;
+    let login =
+        session.ecr().login().await.map_err(|fault| {
+            CliError::aws(format!("failed to log in at ECR in {region}"), fault)
+        })?;
     Ok((Login::Basic { user: login.user, password: login.password }, login.host))
 }
 
@@ -114,8 +113,11 @@ fn region_of(session: &Session, connection: &Connection) -> Result<Region, CliEr
         return Ok(setting.value.clone());
     }
     let Some(region) = session.region() else {
-        return Err(CliError::new(ExitStatus::Usage, Message("the region of the repository is missing".to_owned()))
-            .hint("give --region or set AWS_REGION"));
+        return Err(CliError::new(
+            ExitStatus::Usage,
+            Message("the region of the repository is missing".to_owned()),
+        )
+        .hint("give --region or set AWS_REGION"));
     };
     region.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))
 }

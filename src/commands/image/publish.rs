@@ -9,7 +9,9 @@ use clap::Args;
 use mtlog_processor::model::ids::Region;
 use serde::Serialize;
 
-use super::{Context, DEFAULT_REPOSITORY, LoginArgs, connect, ecr_login, region_of, registry_error};
+use super::{
+    Context, DEFAULT_REPOSITORY, LoginArgs, connect, ecr_login, region_of, registry_error,
+};
 use crate::{
     aws::{ecr::Ensured, session::Session},
     cli::{ConnectionArgs, ConsentArgs},
@@ -36,7 +38,9 @@ const TAG_DIGITS: usize = 12;
 
 /// Pack the engine into an image and push it; needs no container engine
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mtlog deploy regional --include-lambda --image \"$(mtlog image publish --yes)\"")]
+#[command(
+    after_help = "Example:\n  mtlog deploy regional --include-lambda --image \"$(mtlog image publish --yes)\""
+)]
 pub(super) struct PublishArgs {
     /// The static engine binary; the one next to this program when absent
     #[arg(long, value_name = "PATH")]
@@ -86,7 +90,8 @@ impl Report for Published {
     /// Only the references: the output is made to be used in another command.
     fn tables(&self) -> Vec<Table> {
         let mut table = Table::new([]);
-        let lines = if self.images.is_empty() { std::slice::from_ref(&self.digest) } else { &self.images };
+        let lines =
+            if self.images.is_empty() { std::slice::from_ref(&self.digest) } else { &self.images };
         for image in lines {
             table.row([image.clone()]);
         }
@@ -105,7 +110,8 @@ pub(super) async fn run(context: &Context<'_>, args: PublishArgs) -> Result<Exit
         let repository = usage(text.parse::<Repository>())?;
         usage(repository.tagged(&tag).to_string().parse::<ImageReference>())?;
         let registry = connect(context, &args.connection.flags(), &args.login, &repository).await?;
-        let _consent = context.ui.agree(&format!("Push to {repository}?"), &args.consent.answers())?;
+        let _consent =
+            context.ui.agree(&format!("Push to {repository}?"), &args.consent.answers())?;
         vec![push(context.ui, &registry, &image, &repository, &tag).await?]
     } else {
         push_to_ecr(context, &args, &image, &tag).await?
@@ -126,12 +132,18 @@ fn build(args: &PublishArgs) -> Result<Image, CliError> {
         None => bundled()?,
     };
     let program = fs::read(&path).map_err(|error| {
-        CliError::new(ExitStatus::Preflight, Message(format!("failed to read `{}`: {error}", path.display())))
+        CliError::new(
+            ExitStatus::Preflight,
+            Message(format!("failed to read `{}`: {error}", path.display())),
+        )
     })?;
     let platform = binary::platform(&program).map_err(|error| unusable(&path, error))?;
     if let Some(text) = &args.platform {
         let wanted = Platform::from_oci_name(text).ok_or_else(|| {
-            CliError::new(ExitStatus::Usage, Message(format!("--platform: `{text}` is not linux/amd64 or linux/arm64")))
+            CliError::new(
+                ExitStatus::Usage,
+                Message(format!("--platform: `{text}` is not linux/amd64 or linux/arm64")),
+            )
         })?;
         if wanted != platform {
             let text = format!("`{}` is for {platform}, not for {wanted}", path.display());
@@ -163,7 +175,8 @@ fn bundled() -> Result<PathBuf, CliError> {
         return Ok(path);
     }
     let text = format!("there is no `{}` next to this program", path.display());
-    Err(CliError::new(ExitStatus::Preflight, Message(text)).hint("name the static engine binary with --binary PATH"))
+    Err(CliError::new(ExitStatus::Preflight, Message(text))
+        .hint("name the static engine binary with --binary PATH"))
 }
 
 fn default_tag(image: &Image) -> String {
@@ -198,17 +211,19 @@ async fn push_to_ecr(
     }
     let identity = identity::checked(&session, &connection).await?;
     let names: Vec<&str> = regions.iter().map(Region::as_str).collect();
-    let question =
-        format!("Push {} to account {} in {}?", args.repository, identity.account, names.join(", "));
+    let question = format!(
+        "Push {} to account {} in {}?",
+        args.repository,
+        identity.account,
+        names.join(", ")
+    );
     let _consent = context.ui.agree(&question, &args.consent.answers())?;
     let mut images = Vec::new();
     for region in &regions {
         let session = session.in_region(region);
-        let ensured = session
-            .ecr()
-            .ensure_repository(&args.repository)
-            .await
-            .map_err(|fault| CliError::aws(format!("failed to make sure of repository `{}`", args.repository), fault))?;
+        let ensured = session.ecr().ensure_repository(&args.repository).await.map_err(|fault| {
+            CliError::aws(format!("failed to make sure of repository `{}`", args.repository), fault)
+        })?;
         if ensured == Ensured::Created {
             context.ui.status(&format!("Made repository {} in {region}.", args.repository));
         }
@@ -237,16 +252,23 @@ async fn push(
         })
         .await
         .map_err(registry_error)?;
-    ui.status(&format!("{repository}:{tag} is complete: {sent} bytes sent, {} in all.", verified.layers_bytes));
+    ui.status(&format!(
+        "{repository}:{tag} is complete: {sent} bytes sent, {} in all.",
+        verified.layers_bytes
+    ));
     Ok(repository.at_digest(&verified.digest).to_string())
 }
 
 fn say(ui: &Ui, event: &PushEvent) {
     match event {
         PushEvent::Present { digest, .. } => ui.detail(&format!("{digest} is there already.")),
-        PushEvent::Uploading { digest, bytes } => ui.status(&format!("Uploading {digest}, {bytes} bytes.")),
+        PushEvent::Uploading { digest, bytes } => {
+            ui.status(&format!("Uploading {digest}, {bytes} bytes."))
+        }
         PushEvent::Retrying { digest, attempt, reason } => {
-            ui.warning(&format!("attempt {attempt} to upload {digest} failed and is repeated: {reason}."));
+            ui.warning(&format!(
+                "attempt {attempt} to upload {digest} failed and is repeated: {reason}."
+            ));
         }
         PushEvent::Uploaded { digest, .. } => ui.detail(&format!("{digest} is uploaded.")),
     }

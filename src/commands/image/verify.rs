@@ -51,7 +51,8 @@ impl Report for Verdict {
 pub(super) async fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<ExitStatus, CliError> {
     let image: ImageReference =
         args.image.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))?;
-    let registry = connect(context, &args.connection.flags(), &args.login, &image.repository).await?;
+    let registry =
+        connect(context, &args.connection.flags(), &args.login, &image.repository).await?;
     let verified = registry.verify(&image).await.map_err(registry_error)?;
     if image.repository.ecr().is_none() {
         context.ui.warning(&format!(

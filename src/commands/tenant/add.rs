@@ -16,7 +16,9 @@ use crate::{
 
 /// Onboard a tenant, or add a delivery to one
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mtlog tenant add acme --role-arn arn:aws:iam::222222222222:role/CustomerLogDistribution-us-east-2 \\\n    --log-group /ROSA/cluster-logs/acme --target-region us-east-2 --application kube-apiserver")]
+#[command(
+    after_help = "Example:\n  mtlog tenant add acme --role-arn arn:aws:iam::222222222222:role/CustomerLogDistribution-us-east-2 \\\n    --log-group /ROSA/cluster-logs/acme --target-region us-east-2 --application kube-apiserver"
+)]
 pub(super) struct AddArgs {
     /// The tenant: the namespace that its logs come from
     #[arg(value_name = "TENANT")]

@@ -37,8 +37,9 @@ struct Listing {
 
 impl Report for Listing {
     fn tables(&self) -> Vec<Table> {
-        let mut table = Table::new(["TENANT", "TYPE", "STATE", "REGION", "DESTINATION", "APPLICATIONS"])
-            .or_say(format!("Table {} is empty.", self.table));
+        let mut table =
+            Table::new(["TENANT", "TYPE", "STATE", "REGION", "DESTINATION", "APPLICATIONS"])
+                .or_say(format!("Table {} is empty.", self.table));
         for view in &self.deliveries {
             table.row([
                 view.tenant_id.clone(),
@@ -96,9 +97,11 @@ pub(super) async fn list(context: &Context<'_>, args: &ListArgs) -> Result<ExitS
 pub(super) async fn show(context: &Context<'_>, args: &ShowArgs) -> Result<ExitStatus, CliError> {
     let settings = tenant::table(&context.layers, &args.table.flags())?;
     let Opened { table, region, .. } = open(&settings).await?;
-    let entries = table.entries_of(&args.tenant).await.map_err(|error| table_error(error, &region))?;
+    let entries =
+        table.entries_of(&args.tenant).await.map_err(|error| table_error(error, &region))?;
     if entries.is_empty() {
-        let text = format!("tenant `{}` is not in table `{}` in {region}", args.tenant, table.name());
+        let text =
+            format!("tenant `{}` is not in table `{}` in {region}", args.tenant, table.name());
         return Err(CliError::new(ExitStatus::Preflight, Message(text)).next("mtlog tenant list"));
     }
     let deliveries = entries.iter().map(view).collect();

@@ -104,19 +104,28 @@ struct Opened {
 async fn open(settings: &TableSettings) -> Result<Opened, CliError> {
     let session = Session::open(&settings.connection.session).await;
     let Some(region) = session.region().map(str::to_owned) else {
-        return Err(CliError::new(ExitStatus::Usage, Message("the region of the tenant table is missing".to_owned()))
-            .hint("give --region or set AWS_REGION"));
+        return Err(CliError::new(
+            ExitStatus::Usage,
+            Message("the region of the tenant table is missing".to_owned()),
+        )
+        .hint("give --region or set AWS_REGION"));
     };
     let identity = identity::checked(&session, &settings.connection).await?;
     let name = match &settings.table {
         Some(setting) => setting.value.clone(),
         None => table_of_stack(&session, settings, &region).await?,
     };
-    let table = TenantTable::open(session.dynamodb(), &name).await.map_err(|error| table_error(error, &region))?;
+    let table = TenantTable::open(session.dynamodb(), &name)
+        .await
+        .map_err(|error| table_error(error, &region))?;
     Ok(Opened { table, identity, region })
 }
 
-async fn table_of_stack(session: &Session, settings: &TableSettings, region: &str) -> Result<String, CliError> {
+async fn table_of_stack(
+    session: &Session,
+    settings: &TableSettings,
+    region: &str,
+) -> Result<String, CliError> {
     let usage = |error| CliError::new(ExitStatus::Usage, error);
     let region: Region = region.parse().map_err(usage)?;
     let naming = Naming {
@@ -152,16 +161,20 @@ fn table_error(error: TableError, region: &str) -> CliError {
         TableError::Call { action, table, source } => {
             CliError::aws(format!("failed to {action} table `{table}` in {region}"), source)
         }
-        TableError::Missing { .. } => CliError::new(ExitStatus::Preflight, error)
-            .hint(format!("the region is {region}; give another one with --region, or the table with --table")),
-        TableError::Predecessor { .. } => CliError::new(ExitStatus::Preflight, error)
-            .hint("deploy the regional stack with mtlog: it makes a table of its own next to the old one"),
+        TableError::Missing { .. } => CliError::new(ExitStatus::Preflight, error).hint(format!(
+            "the region is {region}; give another one with --region, or the table with --table"
+        )),
+        TableError::Predecessor { .. } => CliError::new(ExitStatus::Preflight, error).hint(
+            "deploy the regional stack with mtlog: it makes a table of its own next to the old one",
+        ),
         TableError::Foreign { .. } => CliError::new(ExitStatus::Preflight, error),
         TableError::Exists { ref tenant, .. } => {
             let next = format!("mtlog tenant show {tenant}");
             CliError::new(ExitStatus::Conflict, error).next(next)
         }
-        TableError::Absent { .. } => CliError::new(ExitStatus::Preflight, error).next("mtlog tenant list"),
+        TableError::Absent { .. } => {
+            CliError::new(ExitStatus::Preflight, error).next("mtlog tenant list")
+        }
     }
 }
 
@@ -251,7 +264,9 @@ impl DeliveryView {
     fn destination(&self) -> String {
         match (&self.log_group_name, &self.bucket_name) {
             (Some(log_group), _) => log_group.clone(),
-            (None, Some(bucket)) => format!("s3://{bucket}/{}", self.bucket_prefix.as_deref().unwrap_or_default()),
+            (None, Some(bucket)) => {
+                format!("s3://{bucket}/{}", self.bucket_prefix.as_deref().unwrap_or_default())
+            }
             (None, None) => "-".to_owned(),
         }
     }
@@ -288,7 +303,8 @@ impl DeliveryView {
         rows.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         rows.extend(self.log_retention_days.map(|days| ("retention", format!("{days} days"))));
         rows.push(("applications", self.applications()));
-        let external_id = if self.external_id == "own" { "its own" } else { "the central account's id" };
+        let external_id =
+            if self.external_id == "own" { "its own" } else { "the central account's id" };
         rows.push(("external id", external_id.to_owned()));
         rows.extend(self.problems.iter().map(|problem| ("problem", problem.clone())));
         rows.extend(self.notes.iter().map(|note| ("note", note.clone())));

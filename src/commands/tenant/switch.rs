@@ -35,15 +35,23 @@ pub(super) enum To {
 }
 
 /// Runs the command.
-pub(super) async fn run(context: &Context<'_>, args: &SwitchArgs, to: To) -> Result<ExitStatus, CliError> {
-    let (settings, kind) = tenant::named(&context.layers, &args.table.flags(), args.kind.as_deref())?;
+pub(super) async fn run(
+    context: &Context<'_>,
+    args: &SwitchArgs,
+    to: To,
+) -> Result<ExitStatus, CliError> {
+    let (settings, kind) =
+        tenant::named(&context.layers, &args.table.flags(), args.kind.as_deref())?;
     let Opened { table, region, identity } = open(&settings).await?;
     let (verb, done) = match to {
         To::On => ("Switch on", "is on"),
         To::Off => ("Switch off", "is off: its logs are skipped from now on, not kept"),
     };
     let tenant = &args.tenant;
-    let question = format!("{verb} the {kind} delivery of tenant {tenant} in {region}, account {}?", identity.account);
+    let question = format!(
+        "{verb} the {kind} delivery of tenant {tenant} in {region}, account {}?",
+        identity.account
+    );
     let _consent = context.ui.agree(&question, &args.consent.answers())?;
     table
         .set_enabled(tenant, kind, to == To::On, &now())

@@ -139,7 +139,9 @@ pub(crate) fn throttling(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(503, "SlowDown", "Please reduce your request rate."),
         Service::Sqs => ApiError::bad("RequestThrottled", "Request is throttled."),
-        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::bad("Throttling", "Rate exceeded"),
+        Service::Sts | Service::CloudFormation | Service::Unknown => {
+            ApiError::bad("Throttling", "Rate exceeded")
+        }
         Service::DynamoDb => ApiError::bad(
             "ProvisionedThroughputExceededException",
             "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
@@ -152,7 +154,11 @@ fn internal_error(service: Service) -> ApiError {
     let (code, message) = match service {
         Service::S3 => ("InternalError", "We encountered an internal error. Please try again."),
         Service::DynamoDb => ("InternalServerError", "Internal server error"),
-        Service::Logs | Service::Sqs | Service::Sts | Service::CloudFormation | Service::Unknown => {
+        Service::Logs
+        | Service::Sqs
+        | Service::Sts
+        | Service::CloudFormation
+        | Service::Unknown => {
             ("InternalFailure", "The request processing has failed because of an unknown error.")
         }
     };
@@ -165,9 +171,11 @@ fn service_unavailable(service: Service) -> ApiError {
             ("ServiceUnavailableException", "The service cannot complete the request.")
         }
         Service::S3 => ("ServiceUnavailable", "Reduce your request rate."),
-        Service::DynamoDb | Service::Sqs | Service::Sts | Service::CloudFormation | Service::Unknown => {
-            ("ServiceUnavailable", "Service is unable to handle request.")
-        }
+        Service::DynamoDb
+        | Service::Sqs
+        | Service::Sts
+        | Service::CloudFormation
+        | Service::Unknown => ("ServiceUnavailable", "Service is unable to handle request."),
     };
     ApiError::new(503, code, message)
 }
@@ -198,7 +206,9 @@ pub(crate) fn expired_token(service: Service) -> ApiError {
 pub(crate) fn access_denied(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(403, "AccessDenied", message),
+        Service::Sts | Service::CloudFormation | Service::Unknown => {
+            ApiError::new(403, "AccessDenied", message)
+        }
         Service::Sqs => {
             ApiError::new(403, "AccessDeniedException", message).query_code("AccessDenied")
         }
@@ -215,7 +225,9 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
-        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(403, "InvalidClientTokenId", message),
+        Service::Sts | Service::CloudFormation | Service::Unknown => {
+            ApiError::new(403, "InvalidClientTokenId", message)
+        }
         Service::Sqs => ApiError::new(403, "UnrecognizedClientException", message)
             .query_code("InvalidClientTokenId"),
         Service::Logs | Service::DynamoDb => ApiError::bad("UnrecognizedClientException", message),
@@ -242,9 +254,12 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
         ),
-        Service::Logs | Service::Sqs | Service::Sts | Service::DynamoDb | Service::CloudFormation | Service::Unknown => {
-            invalid_signature(service, "Signature not yet current or expired")
-        }
+        Service::Logs
+        | Service::Sqs
+        | Service::Sts
+        | Service::DynamoDb
+        | Service::CloudFormation
+        | Service::Unknown => invalid_signature(service, "Signature not yet current or expired"),
     }
 }
 
@@ -274,7 +289,9 @@ pub(crate) fn missing_authentication(service: Service) -> ApiError {
 pub(crate) fn incomplete_signature(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("AuthorizationHeaderMalformed", message),
-        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::bad("IncompleteSignature", message),
+        Service::Sts | Service::CloudFormation | Service::Unknown => {
+            ApiError::bad("IncompleteSignature", message)
+        }
         Service::Sqs => {
             ApiError::bad("IncompleteSignatureException", message).query_code("IncompleteSignature")
         }

@@ -376,9 +376,7 @@ async fn execute(context: &Context<'_>, input: Input<'_>) -> Result<Reply, ApiEr
         (
             Service::S3 | Service::Sts | Service::CloudFormation | Service::Unknown,
             Input::Json(_),
-        ) => {
-            Err(ApiError::bad("UnknownOperationException", ""))
-        }
+        ) => Err(ApiError::bad("UnknownOperationException", "")),
     }
 }
 

@@ -24,8 +24,8 @@ use crate::shared::{DateHeader, KeepAlive, Shared};
 #[derive(Debug, Clone)]
 pub struct FakeAws {
     shared: Arc<Shared>,
-    /// Absent in handles that services use among themselves.
-    _server: Option<Arc<Server>>,
+    /// Held for its end.
+    _server: Arc<Server>,
 }
 
 /// The thread that serves, stopped when dropped.
@@ -90,19 +90,12 @@ impl FakeAws {
             runtime.shutdown_background();
         })?;
         let server = Server { stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) };
-        Ok(Self { shared, _server: Some(Arc::new(server)) })
+        Ok(Self { shared, _server: Arc::new(server) })
     }
 
     /// Returns the URL for `AWS_ENDPOINT_URL`, without a slash at the end.
     pub fn endpoint_url(&self) -> String {
         self.shared.endpoint().to_owned()
-    }
-
-    /// Returns a handle for a service that acts on other services. It does not keep the server
-    /// alive.
-    #[expect(dead_code, reason = "for services that are added")]
-    pub(crate) fn over(shared: Arc<Shared>) -> Self {
-        Self { shared, _server: None }
     }
 
     /// Returns the environment that makes an AWS client use this fake with these keys: endpoint,
@@ -123,7 +116,7 @@ impl FakeAws {
         variables
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 }

@@ -24,9 +24,9 @@
 //! let trust = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
 //!     "Principal": {"AWS": "arn:aws:iam::111122223333:role/engine"}, "Action": "sts:AssumeRole",
 //!     "Condition": {"StringEquals": {"sts:ExternalId": "secret"}}}}"#;
-//! let anybody = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
+//! let lambda = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
 //!     "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}}"#;
-//! fake.add_role("arn:aws:iam::111122223333:role/engine", anybody, &[]);
+//! fake.add_role("arn:aws:iam::111122223333:role/engine", lambda, &[]);
 //! fake.add_role("arn:aws:iam::444455556666:role/customer", trust, &[]);
 //! let keys = fake.role_credentials("arn:aws:iam::111122223333:role/engine", "test");
 //!
@@ -72,14 +72,19 @@
 //! # Deliberately absent
 //!
 //! FIFO queues, object versions, secondary indexes, transactions, streams, KMS, SNS. Calls for them
-//! fail; none is silently accepted. Encryption, lifecycle and public access settings of buckets
-//! are kept and given back, and lifecycle rules do nothing.
+//! fail; none is silently accepted. Bucket notifications are set by [`FakeAws::notify`] only.
+//! Encryption, lifecycle and public access settings of buckets are kept and given back, and
+//! lifecycle rules do nothing.
 //!
 //! # Adding a service
 //!
 //! A variant of `service::Service`, an arm in `dispatch::known_operation` and `dispatch::execute`,
-//! a form in `error::render`. The service's module gets a `Context` (caller, region, time) and the
-//! parsed input; `FakeAws::over` gives it the same methods on the other services that tests have.
+//! a form in `error::render`. The service's module gets a `Context` (caller, region, time, what the
+//! caller may do) and the parsed input.
+//!
+//! # When a test fails
+//!
+//! [`FakeAws::journal_text`] tells what was asked and answered, a line for each call.
 
 mod authorize;
 mod canned;

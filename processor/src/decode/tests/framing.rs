@@ -58,7 +58,7 @@ fn records_are_found_in_every_framing() {
         format!("\u{feff}[{a},{b},{c}]"),
         pretty.to_owned(),
         pretty.replace('\n', "\r\n"),
-        pretty.replacen(",", "", 0).trim_end().to_owned(),
+        pretty.trim_end().to_owned(),
     ] {
         check(object.as_bytes(), &["a", "b", "c"]);
     }
@@ -133,10 +133,10 @@ fn a_broken_record_costs_its_line() {
         (r#"{"message":"b"#, r#"{\"message\":\"b"#),
         (r#"{"message":"#, r#"{\"message\":"#),
         (r#"{"message":"b","#, r#"{\"message\":\"b\","#),
-        (r#"{"#, r#"{"#),
+        ("{", "{"),
         (r#"{"n":{"#, r#"{\"n\":{"#),
         (r#"{"n":[1,{"x":"#, r#"{\"n\":[1,{\"x\":"#),
-        (r#"{'message':'b'}"#, r#"{\'message\':\'b\'}"#),
+        ("{'message':'b'}", r"{\'message\':\'b\'}"),
         (r#"{"message":"b" "x":1}"#, r#"{\"message\":\"b\" \"x\":1}"#),
         (r#"{"message":"b",}"#, r#"{\"message\":\"b\",}"#),
         (r#"{"message":nul}"#, r#"{\"message\":nul}"#),

@@ -19,7 +19,10 @@ fn zip(content: &[u8]) -> Vec<u8> {
 #[track_caller]
 fn check(object: &[u8], messages: &[&str], error: Option<GzipError>) {
     let outcome = decode(object, Limits::default());
-    assert_eq!((summary(&outcome), outcome.error), (messages.iter().map(|&text| text.to_owned()).collect(), error));
+    assert_eq!(
+        (summary(&outcome), outcome.error),
+        (messages.iter().map(|&text| text.to_owned()).collect(), error)
+    );
 }
 
 #[test]
@@ -39,7 +42,10 @@ fn all_members_are_read() {
     check(&object, &["a", "b"], None);
     check(&[zip(b"["), zip(b"{\"message\":\"a\"}"), zip(b"]")].concat(), &["a"], None);
     let outcome = decode(&object, Limits::default());
-    assert_eq!((outcome.counters.bytes_read, outcome.counters.bytes_inflated), (object.len() as u64, RECORDS.len() as u64));
+    assert_eq!(
+        (outcome.counters.bytes_read, outcome.counters.bytes_inflated),
+        (object.len() as u64, RECORDS.len() as u64)
+    );
 }
 
 #[test]
@@ -75,10 +81,22 @@ fn damage_is_an_error_after_the_records_before_it() {
     let end = whole.len() as u64;
     for garbage in [&b"x"[..], b"\x1f", b"\0\0x", b"{\"message\":\"c\"}"] {
         let at = end + garbage.iter().take_while(|&&byte| byte == 0).count() as u64;
-        check(&[&whole[..], garbage].concat(), &["a", "b"], Some(GzipError::TrailingGarbage { at }));
+        check(
+            &[&whole[..], garbage].concat(),
+            &["a", "b"],
+            Some(GzipError::TrailingGarbage { at }),
+        );
     }
-    check(&[&whole[..], b"\x1f\x8b"].concat(), &["a", "b"], Some(GzipError::Truncated { at: end + 2 }));
-    check(&[&whole[..], b"\x1f\x8b\x07\0\0\0\0\0\0\0"].concat(), &["a", "b"], Some(GzipError::Header { at: end + 10 }));
+    check(
+        &[&whole[..], b"\x1f\x8b"].concat(),
+        &["a", "b"],
+        Some(GzipError::Truncated { at: end + 2 }),
+    );
+    check(
+        &[&whole[..], b"\x1f\x8b\x07\0\0\0\0\0\0\0"].concat(),
+        &["a", "b"],
+        Some(GzipError::Header { at: end + 10 }),
+    );
     for (from_end, wrong) in [(8, "checksum"), (4, "length")] {
         let mut object = whole.clone();
         let at = object.len() - from_end;
@@ -93,7 +111,11 @@ fn an_object_cut_anywhere_is_truncated_and_never_whole() {
     let whole = zip(RECORDS.as_bytes());
     for length in 2..whole.len() {
         let outcome = decode(&whole[..length], Limits::default());
-        assert_eq!(outcome.error, Some(GzipError::Truncated { at: length as u64 }), "{length} bytes");
+        assert_eq!(
+            outcome.error,
+            Some(GzipError::Truncated { at: length as u64 }),
+            "{length} bytes"
+        );
         assert_eq!(outcome.counters.bad, 0, "the cut record is not judged");
     }
 }
@@ -110,7 +132,11 @@ fn a_broken_deflate_stream_is_an_error_after_the_records_before_it() {
     let middle = object.len() / 2;
     object[middle..middle + 64].fill(0xff);
     let outcome = decode_once(&object, Limits::default(), Reading::Fast, 256 << 10, usize::MAX);
-    assert!(matches!(outcome.error, Some(GzipError::Deflate { .. } | GzipError::Checksum { .. })), "{:?}", outcome.error);
+    assert!(
+        matches!(outcome.error, Some(GzipError::Deflate { .. } | GzipError::Checksum { .. })),
+        "{:?}",
+        outcome.error
+    );
     let events = outcome.seen.iter().filter(|seen| matches!(seen, Seen::Event { .. })).count();
     assert!(events > 5_000, "{events}");
 }
@@ -119,7 +145,8 @@ fn a_broken_deflate_stream_is_an_error_after_the_records_before_it() {
 fn gzip_inside_gzip_is_refused() {
     let object = zip(&zip(RECORDS.as_bytes()));
     for read_bytes in [1, 256 << 10] {
-        let outcome = decode_once(&object, Limits::default(), Reading::Fast, read_bytes, usize::MAX);
+        let outcome =
+            decode_once(&object, Limits::default(), Reading::Fast, read_bytes, usize::MAX);
         assert_eq!((outcome.seen, outcome.error), (vec![], Some(GzipError::Nested)));
     }
 }
@@ -129,11 +156,21 @@ fn a_bomb_is_refused_and_a_large_log_is_not() {
     let limits = Limits { max_inflated: 10_000, ..Limits::default() };
     let bomb = zip(&vec![b' '; 20 << 20]);
     let outcome = decode_once(&bomb, limits, Reading::Fast, 256 << 10, usize::MAX);
-    assert!(matches!(outcome.error, Some(GzipError::Bomb { inflated: 10_001..2_000_000, .. })), "{:?}", outcome.error);
+    assert!(
+        matches!(outcome.error, Some(GzipError::Bomb { inflated: 10_001..2_000_000, .. })),
+        "{:?}",
+        outcome.error
+    );
     // Above the ratio and below the size, and the other way round.
     let outcome = decode_once(&bomb, Limits::default(), Reading::Fast, 256 << 10, usize::MAX);
     assert_eq!(outcome.error, None);
-    let outcome = decode_once(&zip(RECORDS.repeat(1000).as_bytes()), limits, Reading::Fast, 256 << 10, usize::MAX);
+    let outcome = decode_once(
+        &zip(RECORDS.repeat(1000).as_bytes()),
+        limits,
+        Reading::Fast,
+        256 << 10,
+        usize::MAX,
+    );
     assert_eq!((outcome.counters.events, outcome.error), (2000, None));
 }
 
@@ -144,6 +181,8 @@ fn the_decompressed_bytes_can_be_read_alone() {
     let mut inflater = gzip::Inflater::new(&object[..], Limits::default());
     inflater.read_to_string(&mut content).unwrap();
     assert_eq!(content, RECORDS.repeat(2));
-    let error = gzip::Inflater::new(&object[..30], Limits::default()).read_to_string(&mut content).unwrap_err();
+    let error = gzip::Inflater::new(&object[..30], Limits::default())
+        .read_to_string(&mut content)
+        .unwrap_err();
     assert_eq!(error.downcast::<GzipError>().unwrap(), GzipError::Truncated { at: 30 });
 }

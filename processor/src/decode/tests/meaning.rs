@@ -70,7 +70,7 @@ fn an_empty_or_missing_message_comes_from_another_field_or_the_record() {
         (r#"{"message":"","log":"l"}"#, "l", other),
         (r#"{"message":null,".":{"a":1}}"#, r#"{"a":1}"#, other),
         (r#"{"message":"",".":"","log":null}"#, r#"{"message":"",".":"","log":null}"#, record),
-        (r#"{}"#, "{}", record),
+        ("{}", "{}", record),
         (r#"{"timestamp":1,"kubernetes":{"a":[1]}}"#, "{}", record),
         (r#"{"message":"","stream":"stdout"}"#, r#"{"message":"","stream":"stdout"}"#, record),
         (
@@ -112,6 +112,13 @@ fn bytes_that_are_not_utf_8_are_replaced_and_counted() {
         assert_eq!(summary(&outcome), [text, text, "a"]);
         assert_eq!(outcome.counters.lossy, 2);
     }
+    // Also where nothing is read from: in a field that differs in every record.
+    let record =
+        |x: &str| format!("{{\"message\":\"a\",\"timestamp\":1,\"x\":\"{x}\"}}\n").into_bytes();
+    let mut many: Vec<u8> = (0..30).flat_map(|index| record(&index.to_string())).collect();
+    let last = many.len() - 4;
+    many[last] = 0xff;
+    assert_eq!(decode(&many, Limits::default()).counters.lossy, 1);
     let outcome = decode(br#"{"message":"\ud800"} {"message":"\ud83d\ude00"}"#, Limits::default());
     assert_eq!(outcome.counters.lossy, 1);
 }

@@ -96,8 +96,8 @@ fn collect<R: Read>(mut decoder: Decoder<R>) -> Outcome {
     let mut seen = Vec::new();
     let error = loop {
         match decoder.next() {
-            Ok(Some(decoded)) => {
-                seen.push(own(&decoded));
+            Ok(Some(record)) => {
+                seen.push(own(&record));
                 let counters = decoder.counters();
                 assert_eq!(counters.records, seen.len() as u64);
                 assert_eq!(counters.records, counters.events + counters.bad);

@@ -129,13 +129,11 @@ fn check_message(record: &Map<String, Value>, text: &str, theirs: &Value) {
 fn check_time(timestamp_ms: i64, source: TimestampSource, theirs: &Time) {
     match theirs {
         // Difference 6: what the service would refuse.
-        Time::Milliseconds(..=0) | Time::Milliseconds(1000)
-            if source != TimestampSource::Record =>
-        {
+        Time::Milliseconds(..=0 | 1000) if source != TimestampSource::Record => {
             assert_eq!(timestamp_ms, FALLBACK);
         }
         Time::Milliseconds(theirs) => {
-            assert_eq!((timestamp_ms, source), (*theirs, TimestampSource::Record))
+            assert_eq!((timestamp_ms, source), (*theirs, TimestampSource::Record));
         }
         // Differences 5 and 7.
         Time::Now | Time::RecordDropped => {

@@ -230,7 +230,8 @@ impl CloudFormationControl<'_> {
 
     fn set_live(&self, stack_id: &str, logical_id: &str, live: Value) {
         let mut state = self.service().state();
-        let resource = state.stacks.get_mut(stack_id).and_then(|stack| stack.resources.get_mut(logical_id));
+        let resource =
+            state.stacks.get_mut(stack_id).and_then(|stack| stack.resources.get_mut(logical_id));
         match resource {
             Some(resource) => resource.live = Some(live),
             None => panic!("there is no resource `{logical_id}` in stack `{stack_id}`"),
@@ -249,7 +250,11 @@ fn view(stack: &Stack) -> StackView {
         status: stack.status,
         reason: stack.reason.clone(),
         parameters: parameters.unwrap_or_default(),
-        outputs: stack.outputs.iter().map(|output| (output.key.clone(), output.value.clone())).collect(),
+        outputs: stack
+            .outputs
+            .iter()
+            .map(|output| (output.key.clone(), output.value.clone()))
+            .collect(),
         tags: definition.map(|definition| definition.tags.clone()).unwrap_or_default(),
         template: definition.map(|definition| definition.template.text().to_owned()),
         resources: stack

@@ -3,7 +3,7 @@
 use super::events::{Class, Event};
 use super::plans::HookMode;
 use super::state::{Operation, Resource, RollbackConfiguration, Stack};
-use super::status::StackStatus;
+use super::status::{OperationStatus, OperationType, StackStatus};
 use crate::clock::iso_millis;
 use crate::xml::Writer;
 
@@ -44,7 +44,9 @@ pub(super) fn stack(out: &mut Writer, stack: &Stack) {
     }
     out.text("DisableRollback", flag(stack.disable_rollback));
     out.nest("NotificationARNs", |out| {
-        let arns = definition.map(|definition| definition.notification_arns.as_slice()).unwrap_or_default();
+        let arns = definition
+            .map(|definition| definition.notification_arns.as_slice())
+            .unwrap_or_default();
         arns.iter().for_each(|arn| out.text("member", arn));
     });
     if let Some(minutes) = stack.timeout_minutes {
@@ -126,7 +128,8 @@ fn last_operations(out: &mut Writer, stack: &Stack) {
 pub(super) fn stack_summary(out: &mut Writer, stack: &Stack) {
     out.text("StackId", stack.id());
     out.text("StackName", stack.name());
-    let description = stack.definition.as_ref().and_then(|definition| definition.template.description());
+    let description =
+        stack.definition.as_ref().and_then(|definition| definition.template.description());
     if let Some(description) = description {
         out.text("TemplateDescription", description);
     }
@@ -263,15 +266,20 @@ fn mode(mode: HookMode) -> &'static str {
 }
 
 /// Writes an event as `DescribeEvents` does.
-pub(super) fn operation_event(out: &mut Writer, stack_id: &str, operation: Option<&Operation>, event: &Event) {
+pub(super) fn operation_event(
+    out: &mut Writer,
+    stack_id: &str,
+    operation: Option<&Operation>,
+    event: &Event,
+) {
     out.text("EventId", &event.id);
     out.text("StackId", stack_id);
     if let Some(operation) = operation {
         out.text("OperationType", operation.kind.as_str());
         out.text("OperationStatus", operation.status.as_str());
     } else {
-        out.text("OperationType", "CREATE_CHANGESET");
-        out.text("OperationStatus", "FAILED");
+        out.text("OperationType", OperationType::CreateChangeSet.as_str());
+        out.text("OperationStatus", OperationStatus::Failed.as_str());
     }
     out.text("EventType", event.class.event_type());
     common_event(out, event);

@@ -39,7 +39,9 @@ impl Resource {
     /// Returns the properties that differ from what the stack made.
     pub(super) fn drift_leaves(&self) -> Vec<Leaf> {
         match &self.live {
-            Some(live) if live.is_object() => difference::leaves("", Some(&self.properties), Some(live)),
+            Some(live) if live.is_object() => {
+                difference::leaves("", Some(&self.properties), Some(live))
+            }
             _ => Vec::new(),
         }
     }
@@ -49,7 +51,9 @@ impl Resource {
 pub(super) fn detect(stack: &mut Stack, logical_ids: &[String], now: Millis) -> Detection {
     let mut drifted = 0;
     for resource in stack.resources.values_mut() {
-        if resource.kind.is_stack() || !logical_ids.is_empty() && !logical_ids.contains(&resource.logical) {
+        if resource.kind.is_stack()
+            || !logical_ids.is_empty() && !logical_ids.contains(&resource.logical)
+        {
             continue;
         }
         resource.drift_checked = Some(now);

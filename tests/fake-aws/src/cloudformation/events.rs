@@ -123,14 +123,27 @@ impl State {
     }
 
     /// Reports the status that a resource has.
-    pub(super) fn report_resource(&mut self, stack: &mut Stack, cause: &Cause, resource: &Resource, now: Millis) {
-        let class = if resource.status.is_failure() { Class::Provisioning } else { Class::Progress };
+    pub(super) fn report_resource(
+        &mut self,
+        stack: &mut Stack,
+        cause: &Cause,
+        resource: &Resource,
+        now: Millis,
+    ) {
+        let class =
+            if resource.status.is_failure() { Class::Provisioning } else { Class::Progress };
         let event = self.resource_event(cause, resource, class, now);
         stack.events.push(event);
     }
 
     /// Reports that a resource is configured but not yet stable.
-    pub(super) fn report_configured(&mut self, stack: &mut Stack, cause: &Cause, resource: &Resource, now: Millis) {
+    pub(super) fn report_configured(
+        &mut self,
+        stack: &mut Stack,
+        cause: &Cause,
+        resource: &Resource,
+        now: Millis,
+    ) {
         let mut event = self.resource_event(cause, resource, Class::Progress, now);
         event.detailed = Some("CONFIGURATION_COMPLETE");
         event.reason = Some("Eventual consistency check initiated".to_owned());
@@ -151,7 +164,13 @@ impl State {
         stack.events.push(event);
     }
 
-    fn resource_event(&mut self, cause: &Cause, resource: &Resource, class: Class, now: Millis) -> Event {
+    fn resource_event(
+        &mut self,
+        cause: &Cause,
+        resource: &Resource,
+        class: Class,
+        now: Millis,
+    ) -> Event {
         Event {
             id: format!("{}-{}-{}", resource.logical, resource.status, iso_millis(now)),
             sequence: self.next_sequence(),
@@ -178,7 +197,12 @@ impl State {
 
 impl Resource {
     /// Sets the status, its reason and its time.
-    pub(super) fn become_status(&mut self, status: ResourceStatus, reason: Option<String>, now: Millis) {
+    pub(super) fn become_status(
+        &mut self,
+        status: ResourceStatus,
+        reason: Option<String>,
+        now: Millis,
+    ) {
         self.status = status;
         self.reason = reason;
         self.at = now;

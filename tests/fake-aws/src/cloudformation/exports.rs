@@ -12,7 +12,11 @@ use super::template::scalar;
 
 impl State {
     /// Returns the exports of a region, with the stacks that have them.
-    pub(super) fn exports<'a>(&'a self, account: &str, region: &str) -> impl Iterator<Item = (&'a Stack, &'a Output)> {
+    pub(super) fn exports<'a>(
+        &'a self,
+        account: &str,
+        region: &str,
+    ) -> impl Iterator<Item = (&'a Stack, &'a Output)> {
         let (account, region) = (account.to_owned(), region.to_owned());
         self.stacks
             .values()
@@ -26,7 +30,11 @@ impl State {
     }
 
     /// Works out the outputs of a stack that is to have this definition.
-    pub(super) fn outputs(&self, stack: &Stack, definition: &Definition) -> Result<Vec<Output>, String> {
+    pub(super) fn outputs(
+        &self,
+        stack: &Stack,
+        definition: &Definition,
+    ) -> Result<Vec<Output>, String> {
         let lookup = StackLookup { state: self, stack };
         let scope = scope(definition, &stack.pseudo, &lookup);
         let mut outputs = Vec::new();
@@ -47,7 +55,9 @@ impl State {
             };
             let export = evaluate(declared.get("Export").and_then(|export| export.get("Name")))?;
             if export.is_some() && value.is_empty() {
-                return Err(format!("Cannot export output {key}. Exported values must not be empty or whitespace-only"));
+                return Err(format!(
+                    "Cannot export output {key}. Exported values must not be empty or whitespace-only"
+                ));
             }
             outputs.push(Output {
                 key: key.clone(),
@@ -63,9 +73,14 @@ impl State {
     pub(super) fn check_exports(&self, stack: &Stack, outputs: &[Output]) -> Result<(), String> {
         let (account, region) = (&stack.pseudo.account, &stack.pseudo.region);
         for name in outputs.iter().filter_map(|output| output.export.as_deref()) {
-            let taken = self.exports(account, region).find(|(_, other)| other.export.as_deref() == Some(name));
+            let taken = self
+                .exports(account, region)
+                .find(|(_, other)| other.export.as_deref() == Some(name));
             if let Some((owner, _)) = taken {
-                return Err(format!("Export with name {name} is already exported by stack {}", owner.name()));
+                return Err(format!(
+                    "Export with name {name} is already exported by stack {}",
+                    owner.name()
+                ));
             }
         }
         for before in &stack.outputs {
@@ -78,7 +93,10 @@ impl State {
                 continue;
             }
             let verb = if after.is_some() { "updated" } else { "deleted" };
-            return Err(format!("Export {name} cannot be {verb} as it is in use by {}", users.join(", ")));
+            return Err(format!(
+                "Export {name} cannot be {verb} as it is in use by {}",
+                users.join(", ")
+            ));
         }
         Ok(())
     }
@@ -87,8 +105,9 @@ impl State {
     pub(super) fn export_in_use(&self, stack: &Stack) -> Option<String> {
         stack.outputs.iter().filter_map(|output| output.export.as_deref()).find_map(|name| {
             let users = self.importers(stack, name);
-            (!users.is_empty())
-                .then(|| format!("Export {name} cannot be deleted as it is in use by {}", users.join(", ")))
+            (!users.is_empty()).then(|| {
+                format!("Export {name} cannot be deleted as it is in use by {}", users.join(", "))
+            })
         })
     }
 
@@ -113,7 +132,11 @@ impl State {
         };
         let mut names = Vec::new();
         for section in ["Resources", "Outputs"] {
-            definition.template.section(section).values().for_each(|member| collect(member, &mut names));
+            definition
+                .template
+                .section(section)
+                .values()
+                .for_each(|member| collect(member, &mut names));
         }
         let lookup = StackLookup { state: self, stack };
         let scope = scope(definition, &stack.pseudo, &lookup);

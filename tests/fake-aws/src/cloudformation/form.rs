@@ -61,16 +61,22 @@ impl<'a> Form<'a> {
     }
 
     /// Returns a member of one of a set of texts.
-    pub(crate) fn choice<'c>(&self, name: &str, choices: &[&'c str]) -> Result<Option<&'c str>, ApiError> {
+    pub(crate) fn choice<'c>(
+        &self,
+        name: &str,
+        choices: &[&'c str],
+    ) -> Result<Option<&'c str>, ApiError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        choices.iter().find(|choice| **choice == value).map(|choice| Some(*choice)).ok_or_else(|| {
-            constraint(
-                &format!("Value '{value}' at '{}'", member_name(name)),
-                &format!("Member must satisfy enum value set: [{}]", choices.join(", ")),
-            )
-        })
+        choices.iter().find(|choice| **choice == value).map(|choice| Some(*choice)).ok_or_else(
+            || {
+                constraint(
+                    &format!("Value '{value}' at '{}'", member_name(name)),
+                    &format!("Member must satisfy enum value set: [{}]", choices.join(", ")),
+                )
+            },
+        )
     }
 
     /// Returns the name or the ARN of a stack or change set, checked as the API model says.

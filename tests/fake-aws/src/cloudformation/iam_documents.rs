@@ -55,7 +55,10 @@ impl Documents {
             }
             "AWS::IAM::ManagedPolicy" | "AWS::IAM::Policy" => {
                 let mut known = self.known();
-                let user = known.roles.values().find(|role| role.managed.iter().any(|arn| arn == item.physical));
+                let user = known
+                    .roles
+                    .values()
+                    .find(|role| role.managed.iter().any(|arn| arn == item.physical));
                 if let Some(role) = user {
                     return Err(Refusal::Other(format!(
                         "Cannot delete a policy attached to entities. (attached to role {})",
@@ -88,9 +91,12 @@ impl Documents {
             .collect::<Result<_, _>>()?;
         let managed = item.properties.get("ManagedPolicyArns").and_then(Value::as_array);
         let managed: Vec<String> = managed.into_iter().flatten().map(scalar).collect();
-        let is_missing = |arn: &&String| !arn.contains(":iam::aws:policy/") && !known.managed.contains_key(*arn);
+        let is_missing =
+            |arn: &&String| !arn.contains(":iam::aws:policy/") && !known.managed.contains_key(*arn);
         if let Some(missing) = managed.iter().find(is_missing) {
-            return Err(Refusal::Other(format!("Policy {missing} does not exist or is not attachable.")));
+            return Err(Refusal::Other(format!(
+                "Policy {missing} does not exist or is not attachable."
+            )));
         }
         let role = RoleDocuments { name: item.name.to_owned(), trust, inline, managed };
         known.roles.insert(arn, role);
@@ -115,11 +121,17 @@ impl Documents {
 fn refresh(known: &Known, shared: &Shared) -> Result<(), Refusal> {
     let mut identities = shared.identities();
     for (arn, role) in &known.roles {
-        let attached = known.attached.iter().filter(|((name, _), _)| *name == role.name).map(|(_, document)| document);
+        let attached = known
+            .attached
+            .iter()
+            .filter(|((name, _), _)| *name == role.name)
+            .map(|(_, document)| document);
         let managed = role.managed.iter().filter_map(|arn| known.managed.get(arn));
         let mut policies = Vec::new();
         for document in role.inline.iter().chain(managed).chain(attached) {
-            policies.push(Policy::identity(document).map_err(|error| Refusal::Other(error.to_string()))?);
+            policies.push(
+                Policy::identity(document).map_err(|error| Refusal::Other(error.to_string()))?,
+            );
         }
         if policies.is_empty() {
             // A registered role without policies may do everything; one that a stack made may do
@@ -127,7 +139,8 @@ fn refresh(known: &Known, shared: &Shared) -> Result<(), Refusal> {
             let nothing = json!({"Version": "2012-10-17", "Statement": []});
             policies.extend(Policy::identity(&nothing).ok());
         }
-        let trust = Policy::trust(&role.trust).map_err(|error| Refusal::Other(error.to_string()))?;
+        let trust =
+            Policy::trust(&role.trust).map_err(|error| Refusal::Other(error.to_string()))?;
         identities.add_role(arn, trust, policies);
     }
     Ok(())
@@ -136,8 +149,9 @@ fn refresh(known: &Known, shared: &Shared) -> Result<(), Refusal> {
 /// Reads a document that may have been given as an object or as a text.
 fn document(value: Option<&Value>) -> Result<Value, Refusal> {
     match value {
-        Some(Value::String(text)) => serde_json::from_str(text)
-            .map_err(|_| Refusal::Other("Syntax errors in policy. (MalformedPolicyDocument)".to_owned())),
+        Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| {
+            Refusal::Other("Syntax errors in policy. (MalformedPolicyDocument)".to_owned())
+        }),
         Some(other) => Ok(other.clone()),
         None => Err(Refusal::Other("a policy document is missing".to_owned())),
     }

@@ -96,8 +96,10 @@ impl Kind {
 
     /// Returns the properties that are wrong: missing ones and ones that do not exist.
     pub(crate) fn complaints(&self, properties: &Value) -> Vec<Complaint> {
-        let names: Vec<&String> = properties.as_object().into_iter().flat_map(|all| all.keys()).collect();
-        let missing = self.required.iter().filter(|required| !names.iter().any(|name| name == *required));
+        let names: Vec<&String> =
+            properties.as_object().into_iter().flat_map(|all| all.keys()).collect();
+        let missing =
+            self.required.iter().filter(|required| !names.iter().any(|name| name == *required));
         let odd = names.iter().filter(|name| {
             !self.properties.is_empty() && !self.properties.contains(&name.as_str())
         });
@@ -136,7 +138,8 @@ fn fill(pattern: &str, filling: &Filling<'_>) -> String {
                 result.push_str(&path);
             }
             other => {
-                let property = other.strip_prefix("prop:").and_then(|name| filling.properties.get(name));
+                let property =
+                    other.strip_prefix("prop:").and_then(|name| filling.properties.get(name));
                 result.push_str(&property.map(scalar).unwrap_or_default());
             }
         }
@@ -168,22 +171,48 @@ mod tests {
             ("AWS::SQS::Queue", "QueueName", "x"),
             ("AWS::SNS::Topic", "Ref", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:x"),
             ("AWS::SNS::Topic", "TopicName", "x"),
-            ("AWS::DynamoDB::Table", "Arn", "arn:aws-us-gov:dynamodb:us-gov-west-1:111122223333:table/x"),
+            (
+                "AWS::DynamoDB::Table",
+                "Arn",
+                "arn:aws-us-gov:dynamodb:us-gov-west-1:111122223333:table/x",
+            ),
             ("AWS::IAM::Role", "Arn", "arn:aws-us-gov:iam::111122223333:role/p/x"),
             ("AWS::IAM::ManagedPolicy", "Ref", "arn:aws-us-gov:iam::111122223333:policy/p/x"),
             ("AWS::KMS::Key", "Arn", "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/u"),
-            ("AWS::Logs::LogGroup", "Arn", "arn:aws-us-gov:logs:us-gov-west-1:111122223333:log-group:x:*"),
-            ("AWS::Lambda::Function", "Arn", "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:x"),
-            ("AWS::CloudWatch::Alarm", "Arn", "arn:aws-us-gov:cloudwatch:us-gov-west-1:111122223333:alarm:x"),
+            (
+                "AWS::Logs::LogGroup",
+                "Arn",
+                "arn:aws-us-gov:logs:us-gov-west-1:111122223333:log-group:x:*",
+            ),
+            (
+                "AWS::Lambda::Function",
+                "Arn",
+                "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:x",
+            ),
+            (
+                "AWS::CloudWatch::Alarm",
+                "Arn",
+                "arn:aws-us-gov:cloudwatch:us-gov-west-1:111122223333:alarm:x",
+            ),
         ];
         for (kind, attribute, expected) in rows {
             let kind = find(kind).unwrap();
             let properties = json!({"Path": "/p/"});
-            let mut filling =
-                Filling { pseudo: &pseudo, name: "x", physical: "", uuid: "u", id: "i", properties: &properties };
+            let mut filling = Filling {
+                pseudo: &pseudo,
+                name: "x",
+                physical: "",
+                uuid: "u",
+                id: "i",
+                properties: &properties,
+            };
             let physical = kind.physical(&filling);
             filling.physical = &physical;
-            let value = if attribute == "Ref" { Some(physical.clone()) } else { kind.attribute(attribute, &filling) };
+            let value = if attribute == "Ref" {
+                Some(physical.clone())
+            } else {
+                kind.attribute(attribute, &filling)
+            };
             assert_eq!(value.as_deref(), Some(expected), "{} {attribute}", kind.name);
         }
     }
@@ -193,7 +222,10 @@ mod tests {
         let policy = find("AWS::SQS::QueuePolicy").unwrap();
         assert_eq!(
             policy.complaints(&json!({"Queues": [], "Polcy": {}})),
-            [Complaint::Missing("PolicyDocument".to_owned()), Complaint::Unsupported("Polcy".to_owned())]
+            [
+                Complaint::Missing("PolicyDocument".to_owned()),
+                Complaint::Unsupported("Polcy".to_owned())
+            ]
         );
     }
 }

@@ -74,5 +74,7 @@ fn answer(state: &mut State, call: &Call<'_>, request_id: &str) -> Result<String
 
 /// Tells whether a call only looks. Drift detection looks, too: it changes nothing.
 pub(crate) fn is_read(action: &str) -> bool {
-    ["Describe", "Detect", "Get", "List", "Validate"].iter().any(|prefix| action.starts_with(prefix))
+    ["Describe", "Detect", "Get", "List", "Validate"]
+        .iter()
+        .any(|prefix| action.starts_with(prefix))
 }

@@ -37,10 +37,14 @@ impl Names {
     pub(super) fn taken(&self, kind: &'static Kind, name: &str, pseudo: &Pseudo) -> Option<Taken> {
         let owner = self.taken.get(&key(kind, name, pseudo)?)?;
         Some(match owner {
-            Owner::Stack { stack, region, account } if *region == pseudo.region && *account == pseudo.account => {
+            Owner::Stack { stack, region, account }
+                if *region == pseudo.region && *account == pseudo.account =>
+            {
                 Taken::ByStack(stack.clone())
             }
-            Owner::Stack { account, .. } | Owner::Elsewhere { account } if *account == pseudo.account => {
+            Owner::Stack { account, .. } | Owner::Elsewhere { account }
+                if *account == pseudo.account =>
+            {
                 Taken::InAccount
             }
             Owner::Stack { .. } | Owner::Elsewhere { .. } => Taken::ByOthers,
@@ -129,7 +133,12 @@ mod tests {
             let kind = kinds::find(kind).unwrap();
             let mut names = Names::default();
             names.take(kind, "x", &first);
-            assert_eq!(names.taken(kind, "x", &pseudo(account, region, "b")), expected, "{} {region}", kind.name);
+            assert_eq!(
+                names.taken(kind, "x", &pseudo(account, region, "b")),
+                expected,
+                "{} {region}",
+                kind.name
+            );
             assert_eq!(names.is_own(kind, "x", &first), kind.unique != Unique::No);
             names.release(kind, "x", &first);
             assert_eq!(names.taken(kind, "x", &first), None);

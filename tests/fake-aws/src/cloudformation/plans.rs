@@ -85,7 +85,8 @@ pub(super) fn strike(
     stack: &str,
     region: &str,
 ) -> Option<String> {
-    let failure = failures.iter_mut().find(|failure| failure.is_for(logical, during, stack, region))?;
+    let failure =
+        failures.iter_mut().find(|failure| failure.is_for(logical, during, stack, region))?;
     failure.times = failure.times.map(|times| times.saturating_sub(1));
     Some(failure.reason.clone())
 }
@@ -139,7 +140,11 @@ mod tests {
             ("Other", During::Delete, "main-Core-1", "eu-west-1", None),
         ];
         for (logical, during, stack, region, expected) in rows {
-            assert_eq!(strike(&mut failures, logical, during, stack, region).as_deref(), expected, "{stack}");
+            assert_eq!(
+                strike(&mut failures, logical, during, stack, region).as_deref(),
+                expected,
+                "{stack}"
+            );
         }
     }
 }

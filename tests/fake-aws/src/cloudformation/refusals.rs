@@ -29,7 +29,8 @@ pub(super) fn taken(random: &mut Random, kind: &Kind, name: &str, taken: &Taken)
                 )
             }
             other => {
-                let sentence = format!("Resource of type '{other}' with identifier '{name}' already exists.");
+                let sentence =
+                    format!("Resource of type '{other}' with identifier '{name}' already exists.");
                 handler(random, &sentence, None, "AlreadyExists")
             }
         },
@@ -58,7 +59,12 @@ pub(super) fn refusal(random: &mut Random, kind: &Kind, name: &str, refusal: &Re
 }
 
 /// Writes a sentence as resource handlers do.
-fn handler(random: &mut Random, sentence: &str, service: Option<(&str, u16)>, code: &str) -> String {
+fn handler(
+    random: &mut Random,
+    sentence: &str,
+    service: Option<(&str, u16)>,
+    code: &str,
+) -> String {
     let token = random.uuid();
     match service {
         Some((service, status)) => {

@@ -27,7 +27,8 @@ pub struct SeedStack {
 }
 
 /// A template for stacks whose content does not matter.
-const SMALL_TEMPLATE: &str = "Resources: {Topic: {Type: AWS::SNS::Topic}, Queue: {Type: AWS::SQS::Queue, DependsOn: Topic}}";
+const SMALL_TEMPLATE: &str =
+    "Resources: {Topic: {Type: AWS::SNS::Topic}, Queue: {Type: AWS::SQS::Queue, DependsOn: Topic}}";
 
 impl SeedStack {
     /// Describes a stack in that state with a small template of its own.
@@ -98,7 +99,12 @@ impl SeedStack {
 }
 
 /// Puts a stack there and returns its ARN.
-pub(super) fn put(state: &mut State, world: &dyn World, seed: &SeedStack, now: Millis) -> Result<String, String> {
+pub(super) fn put(
+    state: &mut State,
+    world: &dyn World,
+    seed: &SeedStack,
+    now: Millis,
+) -> Result<String, String> {
     if state.find(&seed.account, &seed.region, &seed.name).is_some() {
         return Err(format!("`{}` exists already", seed.name));
     }
@@ -112,7 +118,10 @@ pub(super) fn put(state: &mut State, world: &dyn World, seed: &SeedStack, now: M
     let stack = state.stacks.get_mut(&id).ok_or("the stack is gone")?;
     stack.is_protected = seed.is_protected;
     if stack.status != seed.status {
-        return Err(format!("it became {} instead of {}: {:?}", stack.status, seed.status, stack.reason));
+        return Err(format!(
+            "it became {} instead of {}: {:?}",
+            stack.status, seed.status, stack.reason
+        ));
     }
     if seed.status.is_busy() && state.settings.pace == Pace::Instant {
         state.settings.pace = Pace::Held;
@@ -120,7 +129,12 @@ pub(super) fn put(state: &mut State, world: &dyn World, seed: &SeedStack, now: M
     Ok(id)
 }
 
-fn lead(state: &mut State, world: &dyn World, seed: &SeedStack, now: Millis) -> Result<String, String> {
+fn lead(
+    state: &mut State,
+    world: &dyn World,
+    seed: &SeedStack,
+    now: Millis,
+) -> Result<String, String> {
     use StackStatus as S;
     let definition = definition(seed)?;
     let id = state.new_stack_id(&seed.account, &seed.region, &seed.name);
@@ -137,17 +151,25 @@ fn lead(state: &mut State, world: &dyn World, seed: &SeedStack, now: Millis) -> 
         S::ReviewInProgress => way.review(),
         S::CreateInProgress | S::CreateComplete => way.create(OnFailure::Rollback),
         S::CreateFailed => way.create_failing(OnFailure::DoNothing, &[During::Create]),
-        S::RollbackInProgress | S::RollbackComplete => way.create_failing(OnFailure::Rollback, &[During::Create]),
-        S::RollbackFailed => way.create_failing(OnFailure::Rollback, &[During::Create, During::Delete]),
+        S::RollbackInProgress | S::RollbackComplete => {
+            way.create_failing(OnFailure::Rollback, &[During::Create])
+        }
+        S::RollbackFailed => {
+            way.create_failing(OnFailure::Rollback, &[During::Create, During::Delete])
+        }
         S::DeleteInProgress | S::DeleteComplete | S::DeleteFailed => way.delete(),
         S::UpdateInProgress | S::UpdateComplete | S::UpdateCompleteCleanupInProgress => {
             way.update(OnFailure::Rollback, &[]);
         }
         S::UpdateFailed => way.update(OnFailure::DoNothing, &[During::Update]),
-        S::UpdateRollbackInProgress | S::UpdateRollbackComplete | S::UpdateRollbackCompleteCleanupInProgress => {
+        S::UpdateRollbackInProgress
+        | S::UpdateRollbackComplete
+        | S::UpdateRollbackCompleteCleanupInProgress => {
             way.update(OnFailure::Rollback, &[During::Update]);
         }
-        S::UpdateRollbackFailed => way.update(OnFailure::Rollback, &[During::Update, During::Rollback]),
+        S::UpdateRollbackFailed => {
+            way.update(OnFailure::Rollback, &[During::Update, During::Rollback])
+        }
         S::ImportInProgress
         | S::ImportComplete
         | S::ImportRollbackInProgress
@@ -244,7 +266,14 @@ impl Way<'_> {
             self.plan(&[During::Delete]);
         }
         let request = Request { definition: None, ..self.request(false, OnFailure::DoNothing) };
-        self.state.start_delete(self.world, &id, request, std::collections::BTreeSet::new(), false, self.now);
+        self.state.start_delete(
+            self.world,
+            &id,
+            request,
+            std::collections::BTreeSet::new(),
+            false,
+            self.now,
+        );
         self.go();
     }
 
@@ -264,9 +293,12 @@ impl Way<'_> {
 
     /// Gives the stack a state that the fake has no way to.
     fn pretend(&mut self, status: StackStatus) {
-        let cause = super::events::Cause { operation: self.state.random.uuid(), token: self.seed.token.clone() };
+        let cause = super::events::Cause {
+            operation: self.state.random.uuid(),
+            token: self.seed.token.clone(),
+        };
         if let Some(mut stack) = self.state.stacks.remove(&self.id) {
-            stack.begin(cause.operation.clone(), OperationType::UpdateStack, cause.token.as_deref(), self.now);
+            stack.begin(cause.operation.clone(), OperationType::UpdateStack, self.now);
             self.state.report_stack(&mut stack, &cause, status, None, self.now);
             self.state.stacks.insert(self.id.clone(), stack);
         }
@@ -275,30 +307,46 @@ impl Way<'_> {
     /// Plans the failures that lead to the wanted state. The deletion that fails is that of
     /// another resource than the one that failed to be made, if there is another.
     fn plan(&mut self, during: &[During]) {
-        let declared: Vec<String> =
-            self.definition.template.resources().map(|resource| resource.logical.to_owned()).collect();
+        let declared: Vec<String> = self
+            .definition
+            .template
+            .resources()
+            .map(|resource| resource.logical.to_owned())
+            .collect();
         let default = self
             .definition
             .template
             .resources()
-            .find(|resource| resource.kind.is_taggable && !resource.dependencies(&self.definition.template).is_empty())
-            .or_else(|| self.definition.template.resources().find(|resource| resource.kind.is_taggable))
+            .find(|resource| {
+                resource.kind.is_taggable
+                    && !resource.dependencies(&self.definition.template).is_empty()
+            })
+            .or_else(|| {
+                self.definition.template.resources().find(|resource| resource.kind.is_taggable)
+            })
             .map(|resource| resource.logical.to_owned());
         let (failing, reason) = self.seed.failing.clone().unwrap_or_else(|| {
             let logical = default.or_else(|| declared.first().cloned()).unwrap_or_default();
             (logical, "Resource handler returned message: \"Access denied\" (RequestToken: 00000000-0000-4000-8000-000000000000, HandlerErrorCode: AccessDenied)".to_owned())
         });
         for during in during {
-            let is_after_creation = *during == During::Delete && self.status() == Some(StackStatus::ReviewInProgress);
+            let is_after_creation =
+                *during == During::Delete && self.status() == Some(StackStatus::ReviewInProgress);
             let target = if is_after_creation {
                 let needs = self.definition.template.resource(&failing);
-                let needs = needs.map(|resource| resource.dependencies(&self.definition.template)).unwrap_or_default();
+                let needs = needs
+                    .map(|resource| resource.dependencies(&self.definition.template))
+                    .unwrap_or_default();
                 let other = needs.into_iter().next();
-                other.or_else(|| declared.iter().find(|id| **id != failing).cloned()).unwrap_or_else(|| failing.clone())
+                other
+                    .or_else(|| declared.iter().find(|id| **id != failing).cloned())
+                    .unwrap_or_else(|| failing.clone())
             } else {
                 failing.clone()
             };
-            self.state.failures.push(PlannedFailure::new(&target, &reason).during(*during).stack(&self.seed.name));
+            self.state
+                .failures
+                .push(PlannedFailure::new(&target, &reason).during(*during).stack(&self.seed.name));
         }
     }
 }
@@ -308,7 +356,11 @@ fn definition(seed: &SeedStack) -> Result<Definition, String> {
     let given: Vec<Given> = seed
         .parameters
         .iter()
-        .map(|(key, value)| Given { key: key.clone(), value: Some(value.clone()), use_previous: false })
+        .map(|(key, value)| Given {
+            key: key.clone(),
+            value: Some(value.clone()),
+            use_previous: false,
+        })
         .collect();
     let parameters = resolve(&template, &given, None).map_err(|error| error.message)?;
     let capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"].map(str::to_owned).to_vec();

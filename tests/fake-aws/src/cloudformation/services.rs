@@ -63,7 +63,10 @@ impl World for Services<'_> {
         }
         let key = utf8_percent_encode(&place.key, NON_ALPHANUMERIC);
         let request = bare(Method::GET, &format!("{path}/{key}"));
-        let reply = self.s3(&caller, region, "GetObject", &request).map_err(|error| match error.code.as_str() {
+        let reply = self.s3(&caller, region, "GetObject", &request).map_err(|error| match error
+            .code
+            .as_str()
+        {
             "NoSuchBucket" => ObjectProblem::NoBucket,
             "NoSuchKey" => ObjectProblem::NoKey,
             _ => ObjectProblem::AccessDenied,
@@ -79,9 +82,9 @@ impl World for Services<'_> {
                 Err(error) => error.status != 404,
             },
             "AWS::SQS::Queue" => self.queue_exists(item),
-            "AWS::DynamoDB::Table" => {
-                self.json(Service::DynamoDb, "DescribeTable", item, &json!({"TableName": item.name})).is_ok()
-            }
+            "AWS::DynamoDB::Table" => self
+                .json(Service::DynamoDb, "DescribeTable", item, &json!({"TableName": item.name}))
+                .is_ok(),
             "AWS::Logs::LogGroup" => self.log_group_exists(item),
             "AWS::IAM::Role" => self.shared.identities().role(&role_arn(item)).is_some(),
             _ => false,
@@ -121,8 +124,11 @@ impl World for Services<'_> {
             "AWS::S3::BucketPolicy" => self.put_bucket_policy(item),
             "AWS::SQS::Queue" if is_fifo(item) => Ok(()),
             "AWS::SQS::Queue" => {
-                let input = json!({"QueueUrl": item.physical, "Attributes": queue_attributes(item)});
-                self.json(Service::Sqs, "SetQueueAttributes", item, &input).map(drop).map_err(refused)
+                let input =
+                    json!({"QueueUrl": item.physical, "Attributes": queue_attributes(item)});
+                self.json(Service::Sqs, "SetQueueAttributes", item, &input)
+                    .map(drop)
+                    .map_err(refused)
             }
             "AWS::SQS::QueuePolicy" => self.put_queue_policy(item),
             "AWS::DynamoDB::Table" => self.set_table_options(item),
@@ -140,12 +146,12 @@ impl World for Services<'_> {
                 let input = json!({"QueueUrl": item.physical});
                 self.json(Service::Sqs, "DeleteQueue", &earlier, &input).map(drop)
             }
-            "AWS::DynamoDB::Table" => {
-                self.json(Service::DynamoDb, "DeleteTable", item, &json!({"TableName": item.name})).map(drop)
-            }
-            "AWS::Logs::LogGroup" => {
-                self.json(Service::Logs, "DeleteLogGroup", item, &json!({"logGroupName": item.name})).map(drop)
-            }
+            "AWS::DynamoDB::Table" => self
+                .json(Service::DynamoDb, "DeleteTable", item, &json!({"TableName": item.name}))
+                .map(drop),
+            "AWS::Logs::LogGroup" => self
+                .json(Service::Logs, "DeleteLogGroup", item, &json!({"logGroupName": item.name}))
+                .map(drop),
             _ => return self.documents.remove(self.shared, item),
         };
         match deleted {
@@ -158,10 +164,17 @@ impl World for Services<'_> {
 
 impl Services<'_> {
     /// Makes a call of one of the services that speak JSON.
-    fn json(&self, service: Service, operation: &str, item: &Item<'_>, input: &Value) -> Result<Value, ApiError> {
+    fn json(
+        &self,
+        service: Service,
+        operation: &str,
+        item: &Item<'_>,
+        input: &Value,
+    ) -> Result<Value, ApiError> {
         let caller = root(&item.pseudo.account);
         let request = bare(Method::POST, "/");
-        let context = self.context(service, operation, &caller, &item.pseudo.region, item.now, &request);
+        let context =
+            self.context(service, operation, &caller, &item.pseudo.region, item.now, &request);
         let reply = match service {
             Service::Sqs => at_once(sqs::execute(&context, input))?,
             Service::DynamoDb => dynamodb::execute(&context, input)?,
@@ -171,7 +184,13 @@ impl Services<'_> {
         Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    fn s3(&self, caller: &Caller, region: &str, operation: &str, request: &Request) -> Result<Reply, ApiError> {
+    fn s3(
+        &self,
+        caller: &Caller,
+        region: &str,
+        operation: &str,
+        request: &Request,
+    ) -> Result<Reply, ApiError> {
         let now = self.shared.clock.now();
         let context = self.context(Service::S3, operation, caller, region, now, request);
         s3::execute(&context, &s3::parse(request, operation)?)
@@ -186,10 +205,25 @@ impl Services<'_> {
         now: crate::clock::Millis,
         request: &'c Request,
     ) -> Context<'c> {
-        Context { shared: self.shared, service, operation, caller, region, now, request, request_id: "cloudformation" }
+        Context {
+            shared: self.shared,
+            service,
+            operation,
+            caller,
+            region,
+            now,
+            request,
+            request_id: "cloudformation",
+        }
     }
 
-    fn bucket(&self, item: &Item<'_>, method: Method, operation: &str, body: &str) -> Result<Reply, ApiError> {
+    fn bucket(
+        &self,
+        item: &Item<'_>,
+        method: Method,
+        operation: &str,
+        body: &str,
+    ) -> Result<Reply, ApiError> {
         let name = if item.kind.name == "AWS::S3::Bucket" { item.name } else { item.physical };
         let mut request = bare(method, &format!("/{name}"));
         request.body = Bytes::from(body.to_owned());
@@ -208,7 +242,9 @@ impl Services<'_> {
         let body = if region == "us-east-1" {
             String::new()
         } else {
-            xml::document("CreateBucketConfiguration", None, |out| out.text("LocationConstraint", region))
+            xml::document("CreateBucketConfiguration", None, |out| {
+                out.text("LocationConstraint", region)
+            })
         };
         self.bucket(item, Method::PUT, "CreateBucket", &body).map(drop).map_err(refused)
     }
@@ -256,7 +292,8 @@ impl Services<'_> {
                 "TableName": item.name,
                 "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": is_true(Some(wanted))},
             });
-            self.json(Service::DynamoDb, "UpdateContinuousBackups", item, &input).map_err(refused)?;
+            self.json(Service::DynamoDb, "UpdateContinuousBackups", item, &input)
+                .map_err(refused)?;
         }
         Ok(())
     }
@@ -265,14 +302,18 @@ impl Services<'_> {
         let input = json!({"logGroupNamePrefix": item.name});
         let found = self.json(Service::Logs, "DescribeLogGroups", item, &input).unwrap_or_default();
         let groups = found.get("logGroups").and_then(Value::as_array).cloned().unwrap_or_default();
-        groups.iter().any(|group| group.get("logGroupName").and_then(Value::as_str) == Some(item.name))
+        groups
+            .iter()
+            .any(|group| group.get("logGroupName").and_then(Value::as_str) == Some(item.name))
     }
 
     fn put_retention(&self, item: &Item<'_>) -> Result<(), Refusal> {
         let Some(days) = item.properties.get("RetentionInDays") else {
             return Ok(());
         };
-        let days = scalar(days).parse::<i64>().map_err(|_| Refusal::Other("RetentionInDays is not a number".to_owned()))?;
+        let days = scalar(days)
+            .parse::<i64>()
+            .map_err(|_| Refusal::Other("RetentionInDays is not a number".to_owned()))?;
         let input = json!({"logGroupName": item.name, "retentionInDays": days});
         self.json(Service::Logs, "PutRetentionPolicy", item, &input).map(drop).map_err(refused)
     }
@@ -311,7 +352,9 @@ fn bare(method: Method, path: &str) -> Request {
 fn at_once(call: impl Future<Output = Result<Reply, ApiError>>) -> Result<Reply, ApiError> {
     match pin!(call).poll(&mut TaskContext::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(ApiError::new(500, "InternalFailure", "the call does not end at once")),
+        Poll::Pending => {
+            Err(ApiError::new(500, "InternalFailure", "the call does not end at once"))
+        }
     }
 }
 
@@ -324,7 +367,11 @@ fn location(reply: &Reply) -> Option<String> {
 fn is_absence(code: &str) -> bool {
     matches!(
         code,
-        "NoSuchBucket" | "NotFound" | "QueueDoesNotExist" | "ResourceNotFoundException" | "NoSuchEntity"
+        "NoSuchBucket"
+            | "NotFound"
+            | "QueueDoesNotExist"
+            | "ResourceNotFoundException"
+            | "NoSuchEntity"
     )
 }
 
@@ -332,9 +379,10 @@ fn refused(error: ApiError) -> Refusal {
     match error.code.as_str() {
         "BucketNotEmpty" => Refusal::NotEmpty,
         "BucketAlreadyExists" => Refusal::AlreadyExistsElsewhere,
-        "BucketAlreadyOwnedByYou" | "QueueNameExists" | "ResourceAlreadyExistsException" | "ResourceInUseException" => {
-            Refusal::AlreadyExists
-        }
+        "BucketAlreadyOwnedByYou"
+        | "QueueNameExists"
+        | "ResourceAlreadyExistsException"
+        | "ResourceInUseException" => Refusal::AlreadyExists,
         _ => Refusal::Other(error.message),
     }
 }
@@ -376,7 +424,11 @@ fn table_input(item: &Item<'_>) -> Value {
         let name = definition.get("AttributeName");
         keys.iter().any(|key| key.get("AttributeName") == name)
     };
-    let definitions = properties.get("AttributeDefinitions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let definitions = properties
+        .get("AttributeDefinitions")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let definitions: Vec<Value> = definitions.into_iter().filter(is_key).collect();
     let mut input = Map::new();
     input.insert("TableName".to_owned(), json!(item.name));

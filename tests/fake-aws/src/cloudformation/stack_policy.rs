@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::form::invalid;
-use crate::error::ApiError;
 use super::glob::glob;
+use crate::error::ApiError;
 
 /// Policies may be this large.
 const LONGEST_POLICY: usize = 16_384;
@@ -15,8 +15,8 @@ pub(super) fn check(text: &str) -> Result<(), ApiError> {
     if text.is_empty() || text.len() > LONGEST_POLICY {
         return Err(invalid("Invalid policy: the length is not within limits"));
     }
-    let document: Value =
-        serde_json::from_str(text).map_err(|_| invalid("Error validating stack policy: Invalid stack policy"))?;
+    let document: Value = serde_json::from_str(text)
+        .map_err(|_| invalid("Error validating stack policy: Invalid stack policy"))?;
     let statements = statements(&document);
     let is_good = |statement: &&Value| {
         matches!(statement.get("Effect").and_then(Value::as_str), Some("Allow" | "Deny"))
@@ -24,7 +24,7 @@ pub(super) fn check(text: &str) -> Result<(), ApiError> {
             && (statement.get("Resource").is_some() || statement.get("NotResource").is_some())
             && (statement.get("Principal").is_some() || statement.get("NotPrincipal").is_some())
     };
-    if statements.is_empty() || !statements.iter().all(|statement| is_good(&statement)) {
+    if statements.is_empty() || !statements.iter().all(is_good) {
         return Err(invalid("Error validating stack policy: Invalid stack policy"));
     }
     Ok(())
@@ -60,14 +60,19 @@ fn statements(document: &Value) -> Vec<&Value> {
 fn covers(statement: &Value, logical: &str, kind: &str, action: &str) -> bool {
     let resource = format!("LogicalResourceId/{logical}");
     let named = |name: &str, text: &str| {
-        statement.get(name).map(|patterns| texts(patterns).iter().any(|pattern| glob(pattern, text)))
+        statement
+            .get(name)
+            .map(|patterns| texts(patterns).iter().any(|pattern| glob(pattern, text)))
     };
-    let is_action = named("Action", action).or_else(|| named("NotAction", action).map(|covered| !covered));
-    let is_resource = named("Resource", &resource).or_else(|| named("NotResource", &resource).map(|covered| !covered));
+    let is_action =
+        named("Action", action).or_else(|| named("NotAction", action).map(|covered| !covered));
+    let is_resource = named("Resource", &resource)
+        .or_else(|| named("NotResource", &resource).map(|covered| !covered));
     let is_kind = statement.get("Condition").and_then(Value::as_object).is_none_or(|operators| {
-        operators.values().filter_map(|keys| keys.get("ResourceType")).all(|kinds| {
-            texts(kinds).iter().any(|pattern| glob(pattern, kind))
-        })
+        operators
+            .values()
+            .filter_map(|keys| keys.get("ResourceType"))
+            .all(|kinds| texts(kinds).iter().any(|pattern| glob(pattern, kind)))
     });
     is_action == Some(true) && is_resource == Some(true) && is_kind
 }

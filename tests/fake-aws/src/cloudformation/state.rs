@@ -148,7 +148,6 @@ pub(crate) struct Operation {
     pub(super) id: String,
     pub(super) kind: OperationType,
     pub(super) status: OperationStatus,
-    pub(super) token: Option<String>,
     pub(super) started: Millis,
     pub(super) ended: Option<Millis>,
 }
@@ -187,7 +186,12 @@ impl State {
         })
     }
 
-    pub(super) fn find_mut(&mut self, account: &str, region: &str, name: &str) -> Option<&mut Stack> {
+    pub(super) fn find_mut(
+        &mut self,
+        account: &str,
+        region: &str,
+        name: &str,
+    ) -> Option<&mut Stack> {
         let id = self.find(account, region, name)?.id().to_owned();
         self.stacks.get_mut(&id)
     }
@@ -200,7 +204,12 @@ impl State {
     }
 
     /// Returns the value of an attribute of a resource.
-    pub(super) fn attribute(&self, stack: &Stack, resource: &Resource, attribute: &str) -> Option<String> {
+    pub(super) fn attribute(
+        &self,
+        stack: &Stack,
+        resource: &Resource,
+        attribute: &str,
+    ) -> Option<String> {
         let physical = resource.physical.as_deref()?;
         if resource.kind.is_stack() {
             let output = attribute.strip_prefix("Outputs.")?;
@@ -261,25 +270,33 @@ impl Stack {
     /// Returns the resources that exist or once failed to, leaving out those that are gone.
     pub(super) fn living(&self) -> impl Iterator<Item = &Resource> {
         self.resources.values().filter(|resource| {
-            !matches!(resource.status, ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped)
+            !matches!(
+                resource.status,
+                ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped
+            )
         })
     }
 
     /// Refuses what cannot be done in the stack's present state.
     pub(super) fn check_updatable(&self) -> Result<(), ApiError> {
-        if self.status.is_updatable() || self.status == StackStatus::CreateFailed && self.disable_rollback {
+        if self.status.is_updatable()
+            || self.status == StackStatus::CreateFailed && self.disable_rollback
+        {
             return Ok(());
         }
-        Err(invalid(format!("Stack:{} is in {} state and can not be updated.", self.id(), self.status)))
+        Err(invalid(format!(
+            "Stack:{} is in {} state and can not be updated.",
+            self.id(),
+            self.status
+        )))
     }
 
     /// Starts an operation and returns its id.
-    pub(super) fn begin(&mut self, id: String, kind: OperationType, token: Option<&str>, now: Millis) {
+    pub(super) fn begin(&mut self, id: String, kind: OperationType, now: Millis) {
         self.operations.push(Operation {
             id,
             kind,
             status: OperationStatus::InProgress,
-            token: token.map(str::to_owned),
             started: now,
             ended: None,
         });

@@ -8,17 +8,9 @@ macro_rules! texts {
         $visibility enum $name { $(#[doc = $text] $variant,)* }
 
         impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
             /// Returns the text that the API uses.
-            pub fn as_str(self) -> &'static str {
+            $visibility fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
-            }
-
-            /// Finds the value with that text.
-            pub fn from_text(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text)
             }
         }
 
@@ -60,6 +52,38 @@ texts! {
 }
 
 impl StackStatus {
+    /// Every status.
+    pub const ALL: [Self; 23] = [
+        Self::CreateInProgress,
+        Self::CreateFailed,
+        Self::CreateComplete,
+        Self::RollbackInProgress,
+        Self::RollbackFailed,
+        Self::RollbackComplete,
+        Self::DeleteInProgress,
+        Self::DeleteFailed,
+        Self::DeleteComplete,
+        Self::UpdateInProgress,
+        Self::UpdateCompleteCleanupInProgress,
+        Self::UpdateComplete,
+        Self::UpdateFailed,
+        Self::UpdateRollbackInProgress,
+        Self::UpdateRollbackFailed,
+        Self::UpdateRollbackCompleteCleanupInProgress,
+        Self::UpdateRollbackComplete,
+        Self::ReviewInProgress,
+        Self::ImportInProgress,
+        Self::ImportComplete,
+        Self::ImportRollbackInProgress,
+        Self::ImportRollbackFailed,
+        Self::ImportRollbackComplete,
+    ];
+
+    /// Finds the status with that text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
     /// Tells whether CloudFormation is at work on the stack. A stack in review waits for people.
     pub fn is_busy(self) -> bool {
         self.as_str().ends_with("_IN_PROGRESS") && self != Self::ReviewInProgress
@@ -81,7 +105,7 @@ impl StackStatus {
 
 texts! {
     /// The state of a resource.
-    pub enum ResourceStatus {
+    pub(crate) enum ResourceStatus {
         CreateInProgress = "CREATE_IN_PROGRESS",
         CreateFailed = "CREATE_FAILED",
         CreateComplete = "CREATE_COMPLETE",
@@ -93,7 +117,6 @@ texts! {
         UpdateFailed = "UPDATE_FAILED",
         UpdateComplete = "UPDATE_COMPLETE",
         ImportInProgress = "IMPORT_IN_PROGRESS",
-        ImportFailed = "IMPORT_FAILED",
         ImportComplete = "IMPORT_COMPLETE",
     }
 }
@@ -129,7 +152,7 @@ texts! {
 
 texts! {
     /// What an operation does.
-    pub enum OperationType {
+    pub(crate) enum OperationType {
         CreateStack = "CREATE_STACK",
         UpdateStack = "UPDATE_STACK",
         DeleteStack = "DELETE_STACK",
@@ -141,7 +164,7 @@ texts! {
 
 texts! {
     /// How an operation stands.
-    pub enum OperationStatus {
+    pub(crate) enum OperationStatus {
         InProgress = "IN_PROGRESS",
         Succeeded = "SUCCEEDED",
         Failed = "FAILED",
@@ -155,7 +178,7 @@ mod tests {
     #[test]
     fn every_status_is_found_by_its_text() {
         for status in StackStatus::ALL {
-            assert_eq!(StackStatus::from_text(status.as_str()), Some(*status));
+            assert_eq!(StackStatus::from_text(status.as_str()), Some(status));
         }
         assert_eq!(StackStatus::from_text("UPDATE_ODD"), None);
     }
@@ -163,9 +186,9 @@ mod tests {
     #[test]
     fn a_stack_in_review_is_not_busy() {
         let busy: Vec<&str> = StackStatus::ALL
-            .iter()
+            .into_iter()
             .filter(|status| status.is_busy())
-            .map(|status| status.as_str())
+            .map(StackStatus::as_str)
             .collect();
         assert_eq!(busy.len(), 9, "{busy:?}");
         assert!(!busy.contains(&"REVIEW_IN_PROGRESS"));

@@ -12,8 +12,14 @@ use crate::http::decode_percent;
 const LARGEST_TEMPLATE: usize = 1_000_000;
 
 /// Fetches a template for a caller in that region.
-pub(super) fn fetch(world: &dyn World, url: &str, account: &str, region: &str) -> Result<String, ApiError> {
-    let place = parse(url, region).ok_or_else(|| invalid("TemplateURL must be a supported URL."))?;
+pub(super) fn fetch(
+    world: &dyn World,
+    url: &str,
+    account: &str,
+    region: &str,
+) -> Result<String, ApiError> {
+    let place =
+        parse(url, region).ok_or_else(|| invalid("TemplateURL must be a supported URL."))?;
     let body = world.template(&place, account).map_err(|problem| {
         let sentence = match problem {
             ObjectProblem::NoBucket => "The specified bucket does not exist",
@@ -67,7 +73,10 @@ fn is_endpoint(text: &str) -> bool {
         Some("") => true,
         Some(rest) => {
             rest.starts_with(['.', '-'])
-                && rest.chars().skip(1).all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+                && rest
+                    .chars()
+                    .skip(1)
+                    .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
         }
         None => false,
     }
@@ -94,11 +103,27 @@ mod tests {
     fn urls_of_s3_are_read_in_every_style() {
         let rows = [
             ("https://s3.amazonaws.com/b/k/x.yaml", "us-east-1", Some(("b", "k/x.yaml", None))),
-            ("https://s3.eu-west-1.amazonaws.com/b/k", "eu-west-1", Some(("b", "k", Some("eu-west-1")))),
-            ("https://s3-eu-west-1.amazonaws.com/b/k", "eu-west-1", Some(("b", "k", Some("eu-west-1")))),
+            (
+                "https://s3.eu-west-1.amazonaws.com/b/k",
+                "eu-west-1",
+                Some(("b", "k", Some("eu-west-1"))),
+            ),
+            (
+                "https://s3-eu-west-1.amazonaws.com/b/k",
+                "eu-west-1",
+                Some(("b", "k", Some("eu-west-1"))),
+            ),
             ("https://b.s3.amazonaws.com/k%20x", "us-east-1", Some(("b", "k x", None))),
-            ("https://b.c.s3.us-east-2.amazonaws.com/k", "us-east-2", Some(("b.c", "k", Some("us-east-2")))),
-            ("https://b.s3.cn-north-1.amazonaws.com.cn/k", "cn-north-1", Some(("b", "k", Some("cn-north-1")))),
+            (
+                "https://b.c.s3.us-east-2.amazonaws.com/k",
+                "us-east-2",
+                Some(("b.c", "k", Some("us-east-2"))),
+            ),
+            (
+                "https://b.s3.cn-north-1.amazonaws.com.cn/k",
+                "cn-north-1",
+                Some(("b", "k", Some("cn-north-1"))),
+            ),
             ("https://b.s3.amazonaws.com/k?versionId=1", "us-east-1", Some(("b", "k", None))),
             ("http://b.s3.amazonaws.com/k", "us-east-1", None),
             ("https://b.s3.amazonaws.com/k", "cn-north-1", None),

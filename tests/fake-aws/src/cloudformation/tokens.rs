@@ -69,7 +69,14 @@ impl Tokens {
         }
     }
 
-    pub(super) fn note(&mut self, stack: &str, token: Option<&str>, action: &str, request: &str, operation: &str) {
+    pub(super) fn note(
+        &mut self,
+        stack: &str,
+        token: Option<&str>,
+        action: &str,
+        request: &str,
+        operation: &str,
+    ) {
         if let Some(token) = token {
             let used = Use {
                 action: action.to_owned(),
@@ -93,7 +100,10 @@ mod tests {
             tokens.look(stack, token, action, request).map_err(|error| error.code)
         };
         let conflict = Err("TokenAlreadyExistsException".to_owned());
-        assert_eq!(look("s", Some("t"), "ExecuteChangeSet", "cs-1"), Ok(Seen::Repeated("op-1".to_owned())));
+        assert_eq!(
+            look("s", Some("t"), "ExecuteChangeSet", "cs-1"),
+            Ok(Seen::Repeated("op-1".to_owned()))
+        );
         assert_eq!(look("s", Some("t"), "ExecuteChangeSet", "cs-2"), conflict);
         assert_eq!(look("s", Some("t"), "DeleteStack", "cs-1"), conflict);
         assert_eq!(look("other", Some("t"), "DeleteStack", "cs-1"), Ok(Seen::New));

@@ -24,6 +24,12 @@ pub(super) struct Upload {
 /// Reads and verifies the body.
 pub(super) fn read(request: &Request) -> Result<Upload, ApiError> {
     let declared = request.header("x-amz-content-sha256").unwrap_or("UNSIGNED-PAYLOAD");
+    // Of unknown length, S3 takes uploads only in its own framing.
+    if request.header("transfer-encoding").is_some() && !declared.starts_with("STREAMING-") {
+        let message = "A header you provided implies functionality that is not implemented";
+        let error = ApiError::new(501, "NotImplemented", message);
+        return Err(error.member("Header", "Transfer-Encoding"));
+    }
     let (bytes, trailers) = if declared.starts_with("STREAMING-") {
         read_chunked(request, declared)?
     } else {
@@ -247,6 +253,7 @@ mod tests {
             (&[("x-amz-content-sha256", "STREAMING-OTHER")], good, "NotImplemented"),
             (&[("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")], "other", "BadDigest"),
             (&[("content-md5", "short")], "hello", "InvalidDigest"),
+            (&[("transfer-encoding", "chunked")], "hello", "NotImplemented"),
             (&[("x-amz-checksum-crc32", "AAAAAA==")], "hello", "BadDigest"),
         ];
         for (headers, body, expected) in rows {

@@ -139,8 +139,7 @@ pub(crate) fn execute(context: &Context<'_>, call: &Call) -> Result<Reply, ApiEr
         | "PutPublicAccessBlock"
         | "PutBucketLifecycleConfiguration"
         | "PutBucketTagging"
-        | "PutBucketOwnershipControls"
-        | "PutBucketNotificationConfiguration" => bucket::put_document(context, call),
+        | "PutBucketOwnershipControls" => bucket::put_document(context, call),
         "GetBucketVersioning"
         | "GetBucketEncryption"
         | "GetPublicAccessBlock"

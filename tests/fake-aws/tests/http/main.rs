@@ -1,5 +1,14 @@
 //! The fake over HTTP, by requests written by hand.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_stack_arrays,
+    clippy::string_slice,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "a test may panic: that is how it fails"
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

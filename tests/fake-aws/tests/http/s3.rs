@@ -144,6 +144,14 @@ fn requests_are_held_to_the_model() {
             400,
             "MalformedXML",
         ),
+        (
+            "PUT",
+            "/central?notification",
+            vec![],
+            b"<NotificationConfiguration/>",
+            501,
+            "NotImplemented",
+        ),
         ("DELETE", "/central", vec![], b"", 409, "BucketNotEmpty"),
     ];
     for (method, target, headers, body, status, code) in rows {

@@ -13,7 +13,11 @@ use super::{Absence, Call, input, note_execution, stacks};
 use crate::error::ApiError;
 use crate::xml::Writer;
 
-pub(super) fn create_change_set(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn create_change_set(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let form = &call.form;
     let stack_name = form.name("StackName")?;
     let name = form.name("ChangeSetName")?;
@@ -23,7 +27,11 @@ pub(super) fn create_change_set(state: &mut State, call: &Call<'_>, out: &mut Wr
     }
     let kind = match form.choice("ChangeSetType", &["CREATE", "UPDATE", "IMPORT"])? {
         Some("CREATE") => ChangeSetKind::Create,
-        Some("IMPORT") => return Err(invalid("As part of the import operation, ChangeSetType IMPORT is not available in this stand-in; use ImportExistingResources.")),
+        Some("IMPORT") => {
+            return Err(invalid(
+                "As part of the import operation, ChangeSetType IMPORT is not available in this stand-in; use ImportExistingResources.",
+            ));
+        }
         _ => ChangeSetKind::Update,
     };
     if let Some(repeated) = repeated(state, call, stack_name, name, client_token)? {
@@ -43,12 +51,16 @@ pub(super) fn create_change_set(state: &mut State, call: &Call<'_>, out: &mut Wr
             )));
         }
         (ChangeSetKind::Create, _) => {}
-        (ChangeSetKind::Update, None) => return Err(invalid(format!("Stack [{stack_name}] does not exist"))),
+        (ChangeSetKind::Update, None) => {
+            return Err(invalid(format!("Stack [{stack_name}] does not exist")));
+        }
         (ChangeSetKind::Update, Some(stack)) => stack.check_updatable()?,
     }
     let on_stack_failure = input::on_failure(form, "OnStackFailure")?;
     if on_stack_failure == Some(OnFailure::Delete) && kind == ChangeSetKind::Update {
-        return Err(invalid("OnStackFailure DELETE is only valid when the ChangeSetType is CREATE"));
+        return Err(invalid(
+            "OnStackFailure DELETE is only valid when the ChangeSetType is CREATE",
+        ));
     }
     let deployed = existing.filter(|_| kind == ChangeSetKind::Update);
     let definition = input::definition(call, deployed)?;
@@ -98,7 +110,9 @@ fn repeated(
         Some(set) if client_token.is_some() && set.client_token.as_deref() == client_token => {
             Ok(Some((set.id.clone(), stack.id().to_owned())))
         }
-        Some(_) => Err(ApiError::bad("AlreadyExistsException", format!("ChangeSet {name} already exists"))),
+        Some(_) => {
+            Err(ApiError::bad("AlreadyExistsException", format!("ChangeSet {name} already exists")))
+        }
     }
 }
 
@@ -124,18 +138,24 @@ fn named<'s>(state: &'s State, call: &Call<'_>) -> Result<&'s ChangeSet, ApiErro
         Some(stack) => Some(call.find(state, stack, Absence::Bracketed)?.id().to_owned()),
         None if name.starts_with("arn:") => None,
         None => {
-            return Err(invalid("StackName must be specified if ChangeSetName is not specified as an ARN."));
+            return Err(invalid(
+                "StackName must be specified if ChangeSetName is not specified as an ARN.",
+            ));
         }
     };
-    let found = state.find_change_set(stack.as_deref(), name).filter(|set| {
-        set.stack.account == call.account && set.stack.region == call.region
-    });
+    let found = state
+        .find_change_set(stack.as_deref(), name)
+        .filter(|set| set.stack.account == call.account && set.stack.region == call.region);
     found.ok_or_else(|| {
         ApiError::new(404, "ChangeSetNotFound", format!("ChangeSet [{name}] does not exist"))
     })
 }
 
-pub(super) fn describe_change_set(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_change_set(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let set = named(state, call)?;
     let values = match call.form.flag("IncludePropertyValues")? {
         Some(true) => Values::With,
@@ -144,7 +164,9 @@ pub(super) fn describe_change_set(state: &State, call: &Call<'_>, out: &mut Writ
     let mut next = Ok(None);
     describe(out, set, values, |changes| {
         let token = call.form.get("NextToken");
-        match paging::page(changes, token, state.settings.page_size, |change| change.logical_id().to_owned()) {
+        match paging::page(changes, token, state.settings.page_size, |change| {
+            change.logical_id().to_owned()
+        }) {
             Ok(page) => {
                 next = Ok(page.next);
                 page.entries
@@ -161,7 +183,11 @@ pub(super) fn describe_change_set(state: &State, call: &Call<'_>, out: &mut Writ
     Ok(())
 }
 
-pub(super) fn describe_change_set_hooks(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_change_set_hooks(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let set = named(state, call)?;
     out.text("ChangeSetId", &set.id);
     out.text("ChangeSetName", &set.name);
@@ -170,12 +196,16 @@ pub(super) fn describe_change_set_hooks(state: &State, call: &Call<'_>, out: &mu
             let HookTarget::Resource(logical) = &hook.target else {
                 continue;
             };
-            let Some(change) = set.changes.iter().find(|change| change.logical_id() == logical) else {
+            let Some(change) = set.changes.iter().find(|change| change.logical_id() == logical)
+            else {
                 continue;
             };
             out.nest("member", |out| {
                 out.text("InvocationPoint", "PRE_PROVISION");
-                out.text("FailureMode", if hook.mode == super::super::plans::HookMode::Fail { "FAIL" } else { "WARN" });
+                out.text(
+                    "FailureMode",
+                    if hook.mode == super::super::plans::HookMode::Fail { "FAIL" } else { "WARN" },
+                );
                 out.text("TypeName", &hook.type_name);
                 out.nest("TargetDetails", |out| {
                     out.text("TargetType", "RESOURCE");
@@ -194,7 +224,11 @@ pub(super) fn describe_change_set_hooks(state: &State, call: &Call<'_>, out: &mu
     Ok(())
 }
 
-pub(super) fn list_change_sets(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn list_change_sets(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let stack = call.find(state, call.form.name("StackName")?, Absence::Bracketed)?;
     let mut sets: Vec<&ChangeSet> = state
         .change_sets
@@ -202,11 +236,16 @@ pub(super) fn list_change_sets(state: &State, call: &Call<'_>, out: &mut Writer)
         .filter(|set| {
             set.stack.stack_id == stack.id()
                 && set.status != ChangeSetStatus::DeleteComplete
-                && matches!(set.execution, ExecutionStatus::Available | ExecutionStatus::Unavailable)
+                && matches!(
+                    set.execution,
+                    ExecutionStatus::Available | ExecutionStatus::Unavailable
+                )
         })
         .collect();
     sets.sort_by(|left, right| (right.created, &right.id).cmp(&(left.created, &left.id)));
-    let page = paging::page(sets, call.form.get("NextToken"), state.settings.page_size, |set| set.id.clone())?;
+    let page = paging::page(sets, call.form.get("NextToken"), state.settings.page_size, |set| {
+        set.id.clone()
+    })?;
     out.nest("Summaries", |out| {
         page.entries.iter().for_each(|set| out.nest("member", |out| summarise(out, set)));
     });
@@ -262,9 +301,14 @@ pub(super) fn execute_change_set(state: &mut State, call: &Call<'_>) -> Result<(
         return Err(cannot_execute(&id, &format!("execution status of [{}]", set.execution)));
     }
     if set.on_stack_failure.is_some() && disables_rollback.is_some() {
-        return Err(invalid("You cannot specify DisableRollback when the change set has OnStackFailure"));
+        return Err(invalid(
+            "You cannot specify DisableRollback when the change set has OnStackFailure",
+        ));
     }
-    let stack = state.stacks.get(&stack_id).ok_or_else(|| invalid(format!("Stack [{stack_id}] does not exist")))?;
+    let stack = state
+        .stacks
+        .get(&stack_id)
+        .ok_or_else(|| invalid(format!("Stack [{stack_id}] does not exist")))?;
     if set.kind == ChangeSetKind::Update {
         stack.check_updatable()?;
     }
@@ -299,5 +343,8 @@ pub(super) fn execute_change_set(state: &mut State, call: &Call<'_>) -> Result<(
 }
 
 fn cannot_execute(id: &str, state: &str) -> ApiError {
-    ApiError::bad("InvalidChangeSetStatus", format!("ChangeSet [{id}] cannot be executed in its current {state}"))
+    ApiError::bad(
+        "InvalidChangeSetStatus",
+        format!("ChangeSet [{id}] cannot be executed in its current {state}"),
+    )
 }

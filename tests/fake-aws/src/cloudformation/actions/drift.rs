@@ -13,7 +13,11 @@ use crate::clock::iso_millis;
 use crate::error::ApiError;
 use crate::xml::Writer;
 
-pub(super) fn detect_stack_drift(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn detect_stack_drift(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let name = call.form.name("StackName")?;
     let logical_ids = call.form.list("LogicalResourceIds");
     let now = call.now;
@@ -32,7 +36,11 @@ pub(super) fn detect_stack_drift(state: &mut State, call: &Call<'_>, out: &mut W
     Ok(())
 }
 
-pub(super) fn describe_detection(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_detection(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let id = call.form.require("StackDriftDetectionId")?;
     let detection = state
         .detections
@@ -47,16 +55,28 @@ pub(super) fn describe_detection(state: &State, call: &Call<'_>, out: &mut Write
     Ok(())
 }
 
-pub(super) fn describe_resource_drifts(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_resource_drifts(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let stack = call.find(state, call.form.name("StackName")?, Absence::Bracketed)?;
     let wanted = call.form.list("StackResourceDriftStatusFilters");
     let resources: Vec<&Resource> = stack
         .living()
         .filter(|resource| resource.drift_checked.is_some())
-        .filter(|resource| wanted.is_empty() || wanted.iter().any(|status| status == resource.drift_status()))
+        .filter(|resource| {
+            wanted.is_empty() || wanted.iter().any(|status| status == resource.drift_status())
+        })
         .collect();
-    let size = call.form.get("MaxResults").and_then(|most| most.parse().ok()).unwrap_or(state.settings.page_size);
-    let page = paging::page(resources, call.form.get("NextToken"), size, |resource| resource.logical.clone())?;
+    let size = call
+        .form
+        .get("MaxResults")
+        .and_then(|most| most.parse().ok())
+        .unwrap_or(state.settings.page_size);
+    let page = paging::page(resources, call.form.get("NextToken"), size, |resource| {
+        resource.logical.clone()
+    })?;
     out.nest("StackResourceDrifts", |out| {
         for resource in page.entries {
             out.nest("member", |out| {
@@ -78,11 +98,17 @@ fn write(out: &mut Writer, resource: &Resource) {
     out.text("ExpectedProperties", &resource.properties.to_string());
     let status = resource.drift_status();
     if status != "DELETED" {
-        out.text("ActualProperties", &resource.live.as_ref().unwrap_or(&resource.properties).to_string());
+        out.text(
+            "ActualProperties",
+            &resource.live.as_ref().unwrap_or(&resource.properties).to_string(),
+        );
     }
     out.nest("PropertyDifferences", |out| {
         if status == "MODIFIED" {
-            resource.drift_leaves().iter().for_each(|leaf| out.nest("member", |out| difference(out, leaf)));
+            resource
+                .drift_leaves()
+                .iter()
+                .for_each(|leaf| out.nest("member", |out| difference(out, leaf)));
         }
     });
     out.text("StackResourceDriftStatus", status);
@@ -90,7 +116,8 @@ fn write(out: &mut Writer, resource: &Resource) {
 }
 
 fn difference(out: &mut Writer, leaf: &Leaf) {
-    let text = |value: &Option<Value>| value.as_ref().map(scalar).unwrap_or_else(|| "null".to_owned());
+    let text =
+        |value: &Option<Value>| value.as_ref().map(scalar).unwrap_or_else(|| "null".to_owned());
     out.text("PropertyPath", &leaf.path);
     out.text("ExpectedValue", &text(&leaf.before));
     out.text("ActualValue", &text(&leaf.after));

@@ -7,14 +7,21 @@ use super::Call;
 use crate::error::ApiError;
 use crate::xml::Writer;
 
-pub(super) fn list_exports(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn list_exports(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let mut exports: Vec<(&str, &str, &str)> = state
         .exports(call.account, call.region)
-        .map(|(stack, output)| (output.export.as_deref().unwrap_or_default(), stack.id(), output.value.as_str()))
+        .map(|(stack, output)| {
+            (output.export.as_deref().unwrap_or_default(), stack.id(), output.value.as_str())
+        })
         .collect();
     exports.sort_unstable();
     let size = state.settings.page_size;
-    let page = paging::page(exports, call.form.get("NextToken"), size, |(name, _, _)| (*name).to_owned())?;
+    let page =
+        paging::page(exports, call.form.get("NextToken"), size, |(name, _, _)| (*name).to_owned())?;
     out.nest("Exports", |out| {
         for (name, stack, value) in page.entries {
             out.nest("member", |out| {
@@ -30,7 +37,11 @@ pub(super) fn list_exports(state: &State, call: &Call<'_>, out: &mut Writer) -> 
     Ok(())
 }
 
-pub(super) fn list_imports(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn list_imports(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let name = call.form.require("ExportName")?;
     let exporter = state
         .exports(call.account, call.region)

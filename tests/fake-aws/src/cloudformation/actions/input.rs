@@ -21,7 +21,9 @@ const MOST_TAGS: usize = 50;
 pub(super) fn sent_template(call: &Call<'_>) -> Result<Option<Arc<Template>>, ApiError> {
     let form = &call.form;
     match (form.get("TemplateBody"), form.get("TemplateURL")) {
-        (Some(_), Some(_)) => Err(invalid("Specify exactly one of 'TemplateBody' or 'TemplateUrl'")),
+        (Some(_), Some(_)) => {
+            Err(invalid("Specify exactly one of 'TemplateBody' or 'TemplateUrl'"))
+        }
         (Some(body), None) => {
             check_length("TemplateBody", body, LARGEST_BODY)?;
             if body.len() > LARGEST_BODY {
@@ -41,18 +43,25 @@ pub(super) fn sent_template(call: &Call<'_>) -> Result<Option<Arc<Template>>, Ap
 }
 
 /// Reads the definition of a stack from a request. `previous` is that of an update.
-pub(super) fn definition(call: &Call<'_>, previous: Option<&Stack>) -> Result<Definition, ApiError> {
+pub(super) fn definition(
+    call: &Call<'_>,
+    previous: Option<&Stack>,
+) -> Result<Definition, ApiError> {
     let form = &call.form;
     let deployed = previous.and_then(|stack| stack.definition.as_ref());
     let uses_previous = form.flag("UsePreviousTemplate")?.unwrap_or(false);
     let sent = sent_template(call)?;
     let template = match (sent, uses_previous, deployed) {
         (Some(_), true, _) => {
-            return Err(invalid("You cannot specify both usePreviousTemplate and Template Body/Template URL."));
+            return Err(invalid(
+                "You cannot specify both usePreviousTemplate and Template Body/Template URL.",
+            ));
         }
         (Some(template), false, _) => template,
         (None, true, Some(deployed)) => Arc::clone(&deployed.template),
-        (None, _, _) => return Err(invalid("Either Template URL or Template Body must be specified.")),
+        (None, _, _) => {
+            return Err(invalid("Either Template URL or Template Body must be specified."));
+        }
     };
     let capabilities = form.list("Capabilities");
     check_capability_names(&capabilities)?;
@@ -76,7 +85,9 @@ pub(super) fn definition(call: &Call<'_>, previous: Option<&Stack>) -> Result<De
         capabilities,
         notification_arns,
         role_arn: role_arn.or_else(|| deployed.and_then(|deployed| deployed.role_arn.clone())),
-        rollback: rollback.or_else(|| deployed.map(|deployed| deployed.rollback.clone())).unwrap_or_default(),
+        rollback: rollback
+            .or_else(|| deployed.map(|deployed| deployed.rollback.clone()))
+            .unwrap_or_default(),
     })
 }
 
@@ -89,7 +100,9 @@ fn tags(form: &Form<'_>) -> Result<Vec<(String, String)>, ApiError> {
             return Err(invalid("aws: prefixed tag key names are not allowed for external use."));
         }
         if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            return Err(invalid(format!("Tag {key} is not within the limits of 128 and 256 characters")));
+            return Err(invalid(format!(
+                "Tag {key} is not within the limits of 128 and 256 characters"
+            )));
         }
         if tags.iter().any(|(other, _)| other == key) {
             return Err(invalid(format!("Duplicate tag keys found: {key}")));
@@ -107,7 +120,10 @@ fn rollback_configuration(form: &Form<'_>) -> Result<Option<RollbackConfiguratio
     const KINDS: &[&str] = &["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"];
     let prefixes = form.members("RollbackConfiguration.RollbackTriggers");
     let minutes = form.get("RollbackConfiguration.MonitoringTimeInMinutes");
-    if prefixes.is_empty() && minutes.is_none() && !form.has_list("RollbackConfiguration.RollbackTriggers") {
+    if prefixes.is_empty()
+        && minutes.is_none()
+        && !form.has_list("RollbackConfiguration.RollbackTriggers")
+    {
         return Ok(None);
     }
     if prefixes.len() > 5 {
@@ -127,7 +143,9 @@ fn rollback_configuration(form: &Form<'_>) -> Result<Option<RollbackConfiguratio
     }
     let minutes = minutes
         .map(|minutes| minutes.parse::<u32>().ok().filter(|minutes| *minutes <= 180))
-        .map(|minutes| minutes.ok_or_else(|| invalid("MonitoringTimeInMinutes must be between 0 and 180")))
+        .map(|minutes| {
+            minutes.ok_or_else(|| invalid("MonitoringTimeInMinutes must be between 0 and 180"))
+        })
         .transpose()?;
     Ok(Some(RollbackConfiguration { minutes, triggers }))
 }

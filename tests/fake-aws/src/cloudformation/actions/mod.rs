@@ -118,7 +118,10 @@ fn check_availability(state: &State, call: &Call<'_>) -> Result<(), ApiError> {
 }
 
 fn unknown(action: &str) -> ApiError {
-    ApiError::bad("InvalidAction", format!("Could not find operation {action} for version 2010-05-15"))
+    ApiError::bad(
+        "InvalidAction",
+        format!("Could not find operation {action} for version 2010-05-15"),
+    )
 }
 
 /// How the service says that there is no such stack; its calls differ in this.
@@ -129,11 +132,21 @@ enum Absence {
 }
 
 impl Call<'_> {
-    fn find<'s>(&self, state: &'s State, name: &str, absence: Absence) -> Result<&'s Stack, ApiError> {
+    fn find<'s>(
+        &self,
+        state: &'s State,
+        name: &str,
+        absence: Absence,
+    ) -> Result<&'s Stack, ApiError> {
         state.find(self.account, self.region, name).ok_or_else(|| no_stack(name, absence))
     }
 
-    fn find_mut<'s>(&self, state: &'s mut State, name: &str, absence: Absence) -> Result<&'s mut Stack, ApiError> {
+    fn find_mut<'s>(
+        &self,
+        state: &'s mut State,
+        name: &str,
+        absence: Absence,
+    ) -> Result<&'s mut Stack, ApiError> {
         state.find_mut(self.account, self.region, name).ok_or_else(|| no_stack(name, absence))
     }
 }
@@ -154,7 +167,8 @@ fn note_execution(
     operation: &str,
     change_set: Option<&str>,
 ) {
-    let stack_name = state.stacks.get(stack).map(|stack| stack.name().to_owned()).unwrap_or_default();
+    let stack_name =
+        state.stacks.get(stack).map(|stack| stack.name().to_owned()).unwrap_or_default();
     state.executions.push(Execution {
         action: call.action.to_owned(),
         token: token.map(str::to_owned),

@@ -45,14 +45,21 @@ fn write_next(out: &mut Writer, next: Option<String>) {
     }
 }
 
-pub(super) fn describe_stacks(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_stacks(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let token = call.form.get("NextToken");
     let Some(name) = call.form.optional_name("StackName")? else {
         let mut stacks = local(state, call);
         stacks.retain(|stack| stack.status != StackStatus::DeleteComplete);
-        let page = paging::page(stacks, token, state.settings.page_size, |stack| stack.id().to_owned())?;
+        let page =
+            paging::page(stacks, token, state.settings.page_size, |stack| stack.id().to_owned())?;
         out.nest("Stacks", |out| {
-            page.entries.iter().for_each(|stack| out.nest("member", |out| describe::stack(out, stack)));
+            page.entries
+                .iter()
+                .for_each(|stack| out.nest("member", |out| describe::stack(out, stack)));
         });
         write_next(out, page.next);
         return Ok(());
@@ -64,7 +71,11 @@ pub(super) fn describe_stacks(state: &mut State, call: &Call<'_>, out: &mut Writ
     Ok(())
 }
 
-pub(super) fn list_stacks(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn list_stacks(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let wanted = call.form.list("StackStatusFilter");
     if let Some(odd) = wanted.iter().find(|status| StackStatus::from_text(status).is_none()) {
         return Err(invalid(format!(
@@ -72,17 +83,26 @@ pub(super) fn list_stacks(state: &State, call: &Call<'_>, out: &mut Writer) -> R
         )));
     }
     let mut stacks = local(state, call);
-    stacks.retain(|stack| wanted.is_empty() || wanted.iter().any(|status| status == stack.status.as_str()));
+    stacks.retain(|stack| {
+        wanted.is_empty() || wanted.iter().any(|status| status == stack.status.as_str())
+    });
     let size = state.settings.page_size;
-    let page = paging::page(stacks, call.form.get("NextToken"), size, |stack| stack.id().to_owned())?;
+    let page =
+        paging::page(stacks, call.form.get("NextToken"), size, |stack| stack.id().to_owned())?;
     out.nest("StackSummaries", |out| {
-        page.entries.iter().for_each(|stack| out.nest("member", |out| describe::stack_summary(out, stack)));
+        page.entries
+            .iter()
+            .for_each(|stack| out.nest("member", |out| describe::stack_summary(out, stack)));
     });
     write_next(out, page.next);
     Ok(())
 }
 
-pub(super) fn list_stack_resources(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn list_stack_resources(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let stack = call.find(state, call.form.name("StackName")?, Absence::WithId)?;
     let id = stack.id().to_owned();
     let resources: Vec<&Resource> = seen(stack).resources.values().collect();
@@ -102,23 +122,34 @@ pub(super) fn list_stack_resources(state: &mut State, call: &Call<'_>, out: &mut
 /// The call returns no more than this, without saying that there is more.
 const MOST_DESCRIBED_RESOURCES: usize = 100;
 
-pub(super) fn describe_stack_resources(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_stack_resources(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let name = call.form.optional_name("StackName")?;
     let physical = call.form.get("PhysicalResourceId");
     let stack = match (name, physical) {
         (Some(_), Some(_)) => {
-            return Err(invalid("You must specify either StackName or PhysicalResourceId, but not both."));
+            return Err(invalid(
+                "You must specify either StackName or PhysicalResourceId, but not both.",
+            ));
         }
         (Some(name), None) => call.find(state, name, Absence::WithId)?,
         (None, Some(physical)) => local(state, call)
             .into_iter()
-            .find(|stack| stack.living().any(|resource| resource.physical.as_deref() == Some(physical)))
+            .find(|stack| {
+                stack.living().any(|resource| resource.physical.as_deref() == Some(physical))
+            })
             .ok_or_else(|| invalid(format!("Stack for {physical} does not exist")))?,
-        (None, None) => return Err(invalid("You must specify either StackName or PhysicalResourceId.")),
+        (None, None) => {
+            return Err(invalid("You must specify either StackName or PhysicalResourceId."));
+        }
     };
     let stack = seen(stack);
     let wanted = call.form.get("LogicalResourceId");
-    let resources = stack.resources.values().filter(|resource| wanted.is_none_or(|id| id == resource.logical));
+    let resources =
+        stack.resources.values().filter(|resource| wanted.is_none_or(|id| id == resource.logical));
     out.nest("StackResources", |out| {
         for resource in resources.take(MOST_DESCRIBED_RESOURCES) {
             out.nest("member", |out| describe::resource(out, stack, resource));
@@ -127,41 +158,59 @@ pub(super) fn describe_stack_resources(state: &State, call: &Call<'_>, out: &mut
     Ok(())
 }
 
-pub(super) fn describe_stack_resource(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_stack_resource(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let name = call.form.name("StackName")?;
     let logical = call.form.require("LogicalResourceId")?;
     let found = state.find(call.account, call.region, name);
     let stack = seen(found.ok_or_else(|| invalid(format!("Stack '{name}' does not exist")))?);
-    let resource = stack
-        .resources
-        .get(logical)
-        .ok_or_else(|| invalid(format!("Resource {logical} does not exist for stack {}", stack.name())))?;
+    let resource = stack.resources.get(logical).ok_or_else(|| {
+        invalid(format!("Resource {logical} does not exist for stack {}", stack.name()))
+    })?;
     out.nest("StackResourceDetail", |out| describe::resource(out, stack, resource));
     Ok(())
 }
 
-pub(super) fn describe_stack_events(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_stack_events(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let stack = call.find(state, call.form.name("StackName")?, Absence::Bracketed)?;
     let id = stack.id().to_owned();
     let stack = seen(stack);
-    let events: Vec<&Event> = stack.events.iter().rev().filter(|event| event.class.is_in_stack_events()).collect();
+    let events: Vec<&Event> =
+        stack.events.iter().rev().filter(|event| event.class.is_in_stack_events()).collect();
     let size = state.settings.page_size;
-    let page = paging::page(events, call.form.get("NextToken"), size, |event| event.sequence.to_string())?;
+    let page =
+        paging::page(events, call.form.get("NextToken"), size, |event| event.sequence.to_string())?;
     out.nest("StackEvents", |out| {
-        page.entries.iter().for_each(|event| out.nest("member", |out| describe::stack_event(out, stack, event)));
+        page.entries
+            .iter()
+            .for_each(|event| out.nest("member", |out| describe::stack_event(out, stack, event)));
     });
     write_next(out, page.next);
     spend(state, &id);
     Ok(())
 }
 
-pub(super) fn describe_events(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn describe_events(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let form = &call.form;
     let only_failed = form.flag("Filters.FailedEvents")?.unwrap_or(false);
     let stack_name = form.optional_name("StackName")?;
     let change_set = form.optional_name("ChangeSetName")?;
     let operation = form.get("OperationId");
-    if stack_name.is_none() && operation.is_none() && change_set.is_none_or(|name| !name.starts_with("arn:")) {
+    if stack_name.is_none()
+        && operation.is_none()
+        && change_set.is_none_or(|name| !name.starts_with("arn:"))
+    {
         return Err(invalid("One of ChangeSetName, OperationId or StackName must be specified"));
     }
     let stack = stack_name.map(|name| call.find(state, name, Absence::Bracketed)).transpose()?;
@@ -169,7 +218,11 @@ pub(super) fn describe_events(state: &mut State, call: &Call<'_>, out: &mut Writ
     let mut found: Vec<(&str, Option<&Operation>, &Event)> = match change_set {
         Some(name) => {
             let set = state.find_change_set(stack_id.as_deref(), name).ok_or_else(|| {
-                ApiError::new(404, "ChangeSetNotFound", format!("ChangeSet [{name}] does not exist"))
+                ApiError::new(
+                    404,
+                    "ChangeSetNotFound",
+                    format!("ChangeSet [{name}] does not exist"),
+                )
             })?;
             set.events.iter().map(|event| (set.stack.stack_id.as_str(), None, event)).collect()
         }
@@ -192,7 +245,9 @@ pub(super) fn describe_events(state: &mut State, call: &Call<'_>, out: &mut Writ
     });
     found.sort_by_key(|(_, _, event)| std::cmp::Reverse(event.sequence));
     let size = state.settings.page_size;
-    let page = paging::page(found, form.get("NextToken"), size, |(_, _, event)| event.sequence.to_string())?;
+    let page = paging::page(found, form.get("NextToken"), size, |(_, _, event)| {
+        event.sequence.to_string()
+    })?;
     out.nest("OperationEvents", |out| {
         for (stack, operation, event) in &page.entries {
             out.nest("member", |out| describe::operation_event(out, stack, *operation, event));

@@ -21,7 +21,8 @@ pub(super) fn cancel_update_stack(state: &mut State, call: &Call<'_>) -> Result<
     if stack.status != StackStatus::UpdateInProgress {
         return Err(invalid("CancelUpdateStack cannot be called from current stack status"));
     }
-    let operation = stack.operations.last().map(|operation| operation.id.clone()).unwrap_or_default();
+    let operation =
+        stack.operations.last().map(|operation| operation.id.clone()).unwrap_or_default();
     state.cancel(&id, token);
     state.tokens.note(&id, token, call.action, &id, &operation);
     note_execution(state, call, &id, token, &operation, None);
@@ -39,7 +40,10 @@ pub(super) fn continue_update_rollback(state: &mut State, call: &Call<'_>) -> Re
         return Ok(());
     }
     if stack.root.is_some() {
-        return Err(invalid(format!("RollbackUpdatedStack cannot be invoked on child stacks [{}]", stack.id())));
+        return Err(invalid(format!(
+            "RollbackUpdatedStack cannot be invoked on child stacks [{}]",
+            stack.id()
+        )));
     }
     if stack.status != StackStatus::UpdateRollbackFailed {
         return Err(invalid(format!(
@@ -51,7 +55,8 @@ pub(super) fn continue_update_rollback(state: &mut State, call: &Call<'_>) -> Re
     check_skips(state, stack, &skip)?;
     let kind = OperationType::ContinueRollback;
     let skip = BTreeSet::from_iter(skip);
-    let operation = state.resume_rollback(call.world, &id, kind, token, skip, call.now).unwrap_or_default();
+    let operation =
+        state.resume_rollback(call.world, &id, kind, token, skip, call.now).unwrap_or_default();
     state.tokens.note(&id, token, call.action, &fingerprint, &operation);
     note_execution(state, call, &id, token, &operation, None);
     Ok(())
@@ -83,7 +88,11 @@ fn check_skips(state: &State, stack: &Stack, skip: &[String]) -> Result<(), ApiE
     Ok(())
 }
 
-pub(super) fn rollback_stack(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn rollback_stack(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let form = &call.form;
     let token = form.token("ClientRequestToken")?;
     let stack = call.find(state, form.name("StackName")?, Absence::Bracketed)?;
@@ -102,7 +111,12 @@ pub(super) fn rollback_stack(state: &mut State, call: &Call<'_>, out: &mut Write
     Ok(())
 }
 
-fn start_rollback(state: &mut State, call: &Call<'_>, id: &str, token: Option<&str>) -> Result<String, ApiError> {
+fn start_rollback(
+    state: &mut State,
+    call: &Call<'_>,
+    id: &str,
+    token: Option<&str>,
+) -> Result<String, ApiError> {
     let status = state.stacks.get(id).map(|stack| stack.status);
     match status {
         Some(StackStatus::CreateFailed) => {
@@ -119,7 +133,9 @@ fn start_rollback(state: &mut State, call: &Call<'_>, id: &str, token: Option<&s
         }
         Some(StackStatus::UpdateFailed) => {
             let kind = OperationType::Rollback;
-            Ok(state.resume_rollback(call.world, id, kind, token, BTreeSet::new(), call.now).unwrap_or_default())
+            Ok(state
+                .resume_rollback(call.world, id, kind, token, BTreeSet::new(), call.now)
+                .unwrap_or_default())
         }
         other => {
             let status = other.map_or("", StackStatus::as_str);

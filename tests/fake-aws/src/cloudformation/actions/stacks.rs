@@ -15,7 +15,11 @@ use crate::xml::Writer;
 
 const BY_USER: Origin = Origin { is_create: false, is_nested: false };
 
-pub(super) fn create_stack(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn create_stack(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let form = &call.form;
     let name = form.name("StackName")?;
     let token = form.token("ClientRequestToken")?;
@@ -26,13 +30,18 @@ pub(super) fn create_stack(state: &mut State, call: &Call<'_>, out: &mut Writer)
             write_started(out, &id, &operation);
             return Ok(());
         }
-        return Err(ApiError::bad("AlreadyExistsException", format!("Stack [{name}] already exists")));
+        return Err(ApiError::bad(
+            "AlreadyExistsException",
+            format!("Stack [{name}] already exists"),
+        ));
     }
     let definition = input::definition(call, None)?;
     let on_failure = input::on_failure(form, "OnFailure")?;
     let disables_rollback = form.flag("DisableRollback")?;
     if on_failure.is_some() && disables_rollback.is_some() {
-        return Err(invalid("You can specify only one of the following: OnFailure or DisableRollback"));
+        return Err(invalid(
+            "You can specify only one of the following: OnFailure or DisableRollback",
+        ));
     }
     let on_failure = on_failure.unwrap_or(match disables_rollback {
         Some(true) => OnFailure::DoNothing,
@@ -47,7 +56,8 @@ pub(super) fn create_stack(state: &mut State, call: &Call<'_>, out: &mut Writer)
     if let Some(stack) = state.stacks.get_mut(&id) {
         stack.is_protected = form.flag("EnableTerminationProtection")?.unwrap_or(false);
         stack.policy = policy;
-        stack.timeout_minutes = form.get("TimeoutInMinutes").and_then(|minutes| minutes.parse().ok());
+        stack.timeout_minutes =
+            form.get("TimeoutInMinutes").and_then(|minutes| minutes.parse().ok());
     }
     let request = Request {
         definition: Some(definition),
@@ -66,7 +76,12 @@ pub(super) fn create_stack(state: &mut State, call: &Call<'_>, out: &mut Writer)
 }
 
 /// Puts a new stack into the state and returns its id.
-pub(super) fn new_stack(state: &mut State, call: &Call<'_>, name: &str, status: StackStatus) -> String {
+pub(super) fn new_stack(
+    state: &mut State,
+    call: &Call<'_>,
+    name: &str,
+    status: StackStatus,
+) -> String {
     let id = state.new_stack_id(call.account, call.region, name);
     let pseudo = Pseudo {
         account: call.account.to_owned(),
@@ -79,13 +94,17 @@ pub(super) fn new_stack(state: &mut State, call: &Call<'_>, name: &str, status: 
     id
 }
 
-pub(super) fn update_stack(state: &mut State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn update_stack(
+    state: &mut State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let form = &call.form;
     let name = form.name("StackName")?;
     let token = form.token("ClientRequestToken")?;
     let stack = call.find(state, name, Absence::Bracketed)?;
     let id = stack.id().to_owned();
-    let fingerprint = format!("{:?}", form);
+    let fingerprint = format!("{form:?}");
     if let Seen::Repeated(operation) = state.tokens.look(&id, token, call.action, &fingerprint)? {
         write_started(out, &id, &operation);
         return Ok(());
@@ -175,10 +194,15 @@ fn check_deletable(stack: &Stack, retain: &[String], mode: Option<&str>) -> Resu
     let status = stack.status;
     let may_interrupt = matches!(
         status,
-        StackStatus::CreateInProgress | StackStatus::RollbackInProgress | StackStatus::DeleteInProgress
+        StackStatus::CreateInProgress
+            | StackStatus::RollbackInProgress
+            | StackStatus::DeleteInProgress
     );
     if status.is_busy() && !may_interrupt {
-        return Err(invalid(format!("Stack [{}] cannot be deleted while in status {status}", stack.name())));
+        return Err(invalid(format!(
+            "Stack [{}] cannot be deleted while in status {status}",
+            stack.name()
+        )));
     }
     if !retain.is_empty() && status != StackStatus::DeleteFailed {
         return Err(invalid(format!(
@@ -193,7 +217,10 @@ fn check_deletable(stack: &Stack, retain: &[String], mode: Option<&str>) -> Resu
         )));
     }
     let is_deletable = |logical: &&String| {
-        stack.resources.get(*logical).is_some_and(|resource| resource.status == ResourceStatus::DeleteFailed)
+        stack
+            .resources
+            .get(*logical)
+            .is_some_and(|resource| resource.status == ResourceStatus::DeleteFailed)
     };
     let strange: Vec<&str> =
         retain.iter().filter(|logical| !is_deletable(logical)).map(String::as_str).collect();
@@ -221,7 +248,8 @@ pub(super) fn update_termination_protection(
             stack.name()
         )));
     }
-    if stack.status == StackStatus::DeleteComplete || stack.status == StackStatus::DeleteInProgress {
+    if stack.status == StackStatus::DeleteComplete || stack.status == StackStatus::DeleteInProgress
+    {
         return Err(invalid(format!(
             "Termination protection of stack [{}] cannot be updated while in status {}",
             stack.name(),
@@ -237,11 +265,18 @@ pub(super) fn set_stack_policy(state: &mut State, call: &Call<'_>) -> Result<(),
     let name = call.form.name("StackName")?;
     let policy = policy_body(call, "StackPolicyBody")?;
     let stack = call.find_mut(state, name, Absence::Bracketed)?;
-    stack.policy = Some(policy.ok_or_else(|| invalid("You must specify either StackPolicyBody or StackPolicyURL"))?);
+    stack.policy = Some(
+        policy
+            .ok_or_else(|| invalid("You must specify either StackPolicyBody or StackPolicyURL"))?,
+    );
     Ok(())
 }
 
-pub(super) fn get_stack_policy(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn get_stack_policy(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let stack = call.find(state, call.form.name("StackName")?, Absence::Bracketed)?;
     if let Some(policy) = &stack.policy {
         out.text("StackPolicyBody", policy);

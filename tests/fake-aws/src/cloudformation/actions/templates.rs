@@ -9,16 +9,27 @@ use super::{Absence, Call, input};
 use crate::error::ApiError;
 use crate::xml::Writer;
 
-pub(super) fn get_template(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn get_template(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let form = &call.form;
     form.choice("TemplateStage", &["Original", "Processed"])?;
     let stack_name = form.optional_name("StackName")?;
     let definition = match form.optional_name("ChangeSetName")? {
         Some(change_set) => {
-            let stack = stack_name.map(|name| call.find(state, name, Absence::WithId)).transpose()?;
-            let set = state.find_change_set(stack.map(super::Stack::id), change_set).ok_or_else(|| {
-                ApiError::new(404, "ChangeSetNotFound", format!("ChangeSet [{change_set}] does not exist"))
-            })?;
+            let stack =
+                stack_name.map(|name| call.find(state, name, Absence::WithId)).transpose()?;
+            let set = state.find_change_set(stack.map(super::Stack::id), change_set).ok_or_else(
+                || {
+                    ApiError::new(
+                        404,
+                        "ChangeSetNotFound",
+                        format!("ChangeSet [{change_set}] does not exist"),
+                    )
+                },
+            )?;
             set.definition.as_ref()
         }
         None => call.find(state, form.name("StackName")?, Absence::WithId)?.definition.as_ref(),
@@ -53,23 +64,35 @@ pub(super) fn validate_template(call: &Call<'_>, out: &mut Writer) -> Result<(),
     Ok(())
 }
 
-pub(super) fn get_template_summary(state: &State, call: &Call<'_>, out: &mut Writer) -> Result<(), ApiError> {
+pub(super) fn get_template_summary(
+    state: &State,
+    call: &Call<'_>,
+    out: &mut Writer,
+) -> Result<(), ApiError> {
     let template = match (input::sent_template(call)?, call.form.optional_name("StackName")?) {
         (Some(template), None) => template,
         (None, Some(name)) => {
             let stack = call.find(state, name, Absence::WithId)?;
             let definition = stack.definition.as_ref();
-            definition.ok_or_else(|| invalid(format!("Stack [{name}] has no template")))?.template.clone()
+            definition
+                .ok_or_else(|| invalid(format!("Stack [{name}] has no template")))?
+                .template
+                .clone()
         }
         _ => {
-            return Err(invalid("Specify exactly one of 'TemplateBody', 'TemplateUrl' or 'StackName'"));
+            return Err(invalid(
+                "Specify exactly one of 'TemplateBody', 'TemplateUrl' or 'StackName'",
+            ));
         }
     };
     out.nest("Parameters", |out| {
         for (name, declared) in template.section("Parameters") {
             out.nest("member", |out| {
                 out.text("ParameterKey", name);
-                out.text("ParameterType", declared.get("Type").and_then(Value::as_str).unwrap_or_default());
+                out.text(
+                    "ParameterType",
+                    declared.get("Type").and_then(Value::as_str).unwrap_or_default(),
+                );
                 parameter_facts(out, declared);
                 out.nest("ParameterConstraints", |out| {
                     if let Some(allowed) = declared.get("AllowedValues").and_then(Value::as_array) {
@@ -104,7 +127,8 @@ pub(super) fn get_template_summary(state: &State, call: &Call<'_>, out: &mut Wri
 }
 
 fn identifiers(out: &mut Writer, template: &Template, kind: &str) {
-    let of_kind: Vec<_> = template.resources().filter(|resource| resource.kind.name == kind).collect();
+    let of_kind: Vec<_> =
+        template.resources().filter(|resource| resource.kind.name == kind).collect();
     let Some(property) = of_kind.first().and_then(|resource| resource.kind.name_property) else {
         return;
     };

@@ -71,7 +71,8 @@ impl State {
             if !includes_nested {
                 return Inside::Changes;
             }
-            let child = existing.and_then(|old| old.physical.as_deref()).and_then(|id| self.stacks.get(id));
+            let child =
+                existing.and_then(|old| old.physical.as_deref()).and_then(|id| self.stacks.get(id));
             let found = self.nested_prospect(world, stack, definition, properties, child);
             let is_empty = found.as_ref().is_ok_and(|(_, inside)| inside.is_empty());
             if is_empty {
@@ -98,7 +99,8 @@ impl State {
     ) -> Result<(Definition, Prospect), String> {
         let previous = child.and_then(|child| child.definition.as_ref()).map(|old| &old.parameters);
         let inside = child_definition(world, definition, properties, previous, &parent.pseudo)?;
-        let empty = Stack::new(parent.pseudo.clone(), StackStatus::ReviewInProgress, parent.created);
+        let empty =
+            Stack::new(parent.pseudo.clone(), StackStatus::ReviewInProgress, parent.created);
         let prospect = self.prospect(world, child.unwrap_or(&empty), &inside, true)?;
         Ok((inside, prospect))
     }
@@ -112,7 +114,9 @@ impl State {
         now: Millis,
     ) -> String {
         let prospect = match self.stacks.get(stack) {
-            Some(stack) => self.prospect(world, stack, &proposal.definition, proposal.includes_nested),
+            Some(stack) => {
+                self.prospect(world, stack, &proposal.definition, proposal.includes_nested)
+            }
             None => Err(format!("Stack [{stack}] does not exist")),
         };
         self.materialise(world, stack, proposal, prospect, None, now).0
@@ -138,7 +142,10 @@ impl State {
         });
         let uuid = self.random.uuid();
         let (partition, region, account) = (pseudo.partition(), &pseudo.region, &pseudo.account);
-        let id = format!("arn:{partition}:cloudformation:{region}:{account}:changeSet/{}/{uuid}", proposal.name);
+        let id = format!(
+            "arn:{partition}:cloudformation:{region}:{account}:changeSet/{}/{uuid}",
+            proposal.name
+        );
         let mut set = ChangeSet {
             id: id.clone(),
             name: proposal.name.clone(),
@@ -203,9 +210,9 @@ impl State {
             ));
         }
         match failed_child {
-            Some(child) => {
-                Outcome::Failed(format!("Nested change set {child} was not successfully created: Currently in FAILED."))
-            }
+            Some(child) => Outcome::Failed(format!(
+                "Nested change set {child} was not successfully created: Currently in FAILED."
+            )),
             None => Outcome::Complete,
         }
     }
@@ -220,18 +227,23 @@ impl State {
         now: Millis,
     ) -> (String, bool) {
         let root = parent.root.clone().unwrap_or_else(|| parent.id.clone());
-        let root_stack = self.stacks.get(&parent.stack.stack_id).and_then(|stack| stack.root.clone());
+        let root_stack =
+            self.stacks.get(&parent.stack.stack_id).and_then(|stack| stack.root.clone());
         let (stack, kind) = match nested.existing {
             Some(stack) => (stack, ChangeSetKind::Update),
             None => {
                 let root_stack = root_stack.unwrap_or_else(|| parent.stack.stack_id.clone());
                 let status = StackStatus::ReviewInProgress;
                 let pseudo = parent.stack.clone();
-                (self.add_child(&pseudo, &nested.logical, &root_stack, status, now), ChangeSetKind::Create)
+                (
+                    self.add_child(&pseudo, &nested.logical, &root_stack, status, now),
+                    ChangeSetKind::Create,
+                )
             }
         };
         let letters = self.random.id(12);
-        let front: String = format!("{}-{}", parent.name, nested.logical).chars().take(115).collect();
+        let front: String =
+            format!("{}-{}", parent.name, nested.logical).chars().take(115).collect();
         let is_readable = nested.inside.is_ok();
         let (definition, prospect) = match nested.inside {
             Ok((definition, prospect)) => (definition, Ok(prospect)),
@@ -249,7 +261,9 @@ impl State {
         if let Some(set) = self.change_sets.get_mut(&id).filter(|_| !is_readable) {
             set.definition = None;
         }
-        if let Some(change) = parent.changes.iter_mut().find(|change| change.logical == nested.logical) {
+        if let Some(change) =
+            parent.changes.iter_mut().find(|change| change.logical == nested.logical)
+        {
             change.change_set = Some(id.clone());
             change.physical = Some(stack);
         }
@@ -258,7 +272,8 @@ impl State {
 
     /// Says that there is nothing to do, in one of the two sentences that the service has for it.
     fn nothing_to_do(&self, set: &ChangeSet) -> String {
-        let before = self.stacks.get(&set.stack.stack_id).and_then(|stack| stack.definition.as_ref());
+        let before =
+            self.stacks.get(&set.stack.stack_id).and_then(|stack| stack.definition.as_ref());
         let is_identical = before.zip(set.definition.as_ref()).is_some_and(|(before, after)| {
             before.template.text() == after.template.text() && before.parameters == after.parameters
         });
@@ -301,7 +316,14 @@ impl State {
         now: Millis,
     ) -> bool {
         use super::super::names::Taken;
-        let item = super::super::world::Item { pseudo, kind: declared.kind, name, physical: name, properties, now };
+        let item = super::super::world::Item {
+            pseudo,
+            kind: declared.kind,
+            name,
+            physical: name,
+            properties,
+            now,
+        };
         let is_kept = declared.deletion_policy() != "Delete";
         match self.names.taken(declared.kind, name, pseudo) {
             Some(Taken::InAccount) => is_kept,

@@ -48,7 +48,8 @@ pub(in crate::cloudformation) struct Plan {
 }
 
 /// Looks into the nested stack of a resource that is to have these properties.
-pub(in crate::cloudformation) type LookInto<'a> = &'a mut dyn FnMut(&str, &Value, Option<&Resource>) -> Inside;
+pub(in crate::cloudformation) type LookInto<'a> =
+    &'a mut dyn FnMut(&str, &Value, Option<&Resource>) -> Inside;
 
 /// What is found in a nested stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,21 +71,29 @@ pub(in crate::cloudformation) fn plan(
     let mut plan = Plan { changes: Vec::new(), has_other_changes: false };
     for resource in in_order(after, &wanted) {
         let future = Future { state, stack, wanted: &wanted, effects: &effects };
-        let scope =
-            Scope { template: &after.template, parameters: &after.parameters, pseudo: &stack.pseudo, lookup: &future };
+        let scope = Scope {
+            template: &after.template,
+            parameters: &after.parameters,
+            pseudo: &stack.pseudo,
+            lookup: &future,
+        };
         let properties = scope.properties(&resource)?;
-        let existing = stack.living().find(|old| old.logical == resource.logical && old.physical.is_some());
+        let existing =
+            stack.living().find(|old| old.logical == resource.logical && old.physical.is_some());
         let unsettled = unsettled_properties(&resource, &effects);
         let mut change = match existing {
             None => added(&resource, &properties),
             Some(old) => {
-                let metadata = resource.metadata().map(|value| scope.evaluate(value)).transpose()?.flatten();
+                let metadata =
+                    resource.metadata().map(|value| scope.evaluate(value)).transpose()?.flatten();
                 modified(stack, after, &resource, old, &properties, metadata, &unsettled)
             }
         };
         if resource.kind.is_stack() {
             let inside = with_placeholders(&resource, &properties, &effects);
-            if look_into(resource.logical, &inside, existing) == Inside::Changes && change.action == "Modify" {
+            if look_into(resource.logical, &inside, existing) == Inside::Changes
+                && change.action == "Modify"
+            {
                 change.details.push(automatic());
             }
         }
@@ -107,11 +116,16 @@ pub(in crate::cloudformation) fn plan(
 }
 
 fn wanted(state: &State, stack: &Stack, after: &Definition) -> Result<BTreeSet<String>, String> {
-    let everything = after.template.resources().map(|resource| resource.logical.to_owned()).collect();
+    let everything =
+        after.template.resources().map(|resource| resource.logical.to_owned()).collect();
     let effects = BTreeMap::new();
     let future = Future { state, stack, wanted: &everything, effects: &effects };
-    let scope =
-        Scope { template: &after.template, parameters: &after.parameters, pseudo: &stack.pseudo, lookup: &future };
+    let scope = Scope {
+        template: &after.template,
+        parameters: &after.parameters,
+        pseudo: &stack.pseudo,
+        lookup: &future,
+    };
     let mut wanted = BTreeSet::new();
     for resource in after.template.resources() {
         if scope.holds(resource.condition())? {
@@ -121,11 +135,17 @@ fn wanted(state: &State, stack: &Stack, after: &Definition) -> Result<BTreeSet<S
     Ok(wanted)
 }
 
-fn refuse_other_kinds(stack: &Stack, after: &Definition, wanted: &BTreeSet<String>) -> Result<(), String> {
+fn refuse_other_kinds(
+    stack: &Stack,
+    after: &Definition,
+    wanted: &BTreeSet<String>,
+) -> Result<(), String> {
     let others: Vec<&str> = stack
         .living()
         .filter(|old| wanted.contains(&old.logical))
-        .filter(|old| after.template.resource(&old.logical).is_some_and(|new| new.kind.name != old.kind.name))
+        .filter(|old| {
+            after.template.resource(&old.logical).is_some_and(|new| new.kind.name != old.kind.name)
+        })
         .map(|old| old.logical.as_str())
         .collect();
     if others.is_empty() {
@@ -180,10 +200,15 @@ fn unsettled_properties(
     found
 }
 
-fn unsettled(reference: &Reference, effects: &BTreeMap<String, Effect>) -> Option<(&'static str, String)> {
+fn unsettled(
+    reference: &Reference,
+    effects: &BTreeMap<String, Effect>,
+) -> Option<(&'static str, String)> {
     let effect = *effects.get(reference.name())?;
     match reference {
-        Reference::Name(name) if effect == Effect::Replaced => Some(("ResourceReference", name.clone())),
+        Reference::Name(name) if effect == Effect::Replaced => {
+            Some(("ResourceReference", name.clone()))
+        }
         Reference::Attribute { resource, attribute, .. } if effect != Effect::Same => {
             Some(("ResourceAttribute", format!("{resource}.{attribute}")))
         }
@@ -192,9 +217,14 @@ fn unsettled(reference: &Reference, effects: &BTreeMap<String, Effect>) -> Optio
 }
 
 /// Returns the properties of a nested stack in which parameters that are not settled are unknown.
-fn with_placeholders(resource: &Declared<'_>, properties: &Value, effects: &BTreeMap<String, Effect>) -> Value {
+fn with_placeholders(
+    resource: &Declared<'_>,
+    properties: &Value,
+    effects: &BTreeMap<String, Effect>,
+) -> Value {
     let mut properties = properties.clone();
-    let declared = resource.properties().and_then(|all| all.get("Parameters")).and_then(Value::as_object);
+    let declared =
+        resource.properties().and_then(|all| all.get("Parameters")).and_then(Value::as_object);
     let Some(parameters) = properties.get_mut("Parameters").and_then(Value::as_object_mut) else {
         return properties;
     };
@@ -273,8 +303,16 @@ fn modified(
         whole("Tags", Some(tags(&old.tags)), Some(tags(&after.tags)));
     }
     whole("Metadata", old.metadata.clone(), metadata.clone());
-    whole("DeletionPolicy", Some(old.deletion_policy.clone().into()), Some(resource.deletion_policy().into()));
-    whole("UpdateReplacePolicy", Some(old.replace_policy.clone().into()), Some(resource.update_replace_policy().into()));
+    whole(
+        "DeletionPolicy",
+        Some(old.deletion_policy.clone().into()),
+        Some(resource.deletion_policy().into()),
+    );
+    whole(
+        "UpdateReplacePolicy",
+        Some(old.replace_policy.clone().into()),
+        Some(resource.update_replace_policy().into()),
+    );
     let is_always = |detail: &&Detail| detail.recreation == "Always";
     let replacement = if details.iter().filter(is_always).any(|detail| !detail.is_dynamic) {
         "True"
@@ -288,7 +326,7 @@ fn modified(
         logical: resource.logical.to_owned(),
         physical: old.physical.clone(),
         kind: resource.kind.name,
-        policy_action: (replacement == "True").then(|| match old.replace_policy.as_str() {
+        policy_action: (replacement == "True").then_some(match old.replace_policy.as_str() {
             "Retain" => "ReplaceAndRetain",
             "Snapshot" => "ReplaceAndSnapshot",
             _ => "ReplaceAndDelete",
@@ -311,9 +349,13 @@ fn property_details(
     name: &str,
     unsettled: &[(String, &'static str, String)],
 ) -> Vec<Detail> {
-    let leaves =
-        difference::leaves(&format!("/Properties/{name}"), old.properties.get(name), properties.get(name));
-    let base = Detail { recreation: recreation(resource, name), leaves, ..Detail::of_property(name) };
+    let leaves = difference::leaves(
+        &format!("/Properties/{name}"),
+        old.properties.get(name),
+        properties.get(name),
+    );
+    let base =
+        Detail { recreation: recreation(resource, name), leaves, ..Detail::of_property(name) };
     if let Some((_, source, cause)) = unsettled.iter().find(|(own, _, _)| own == name) {
         return vec![Detail { is_dynamic: true, source, cause: Some(cause.clone()), ..base }];
     }
@@ -340,7 +382,8 @@ fn property_details(
     causes
         .into_iter()
         .map(|cause| {
-            let is_dynamic = after.parameters.get(&cause).is_some_and(|value| value.is_unknown());
+            let value = after.parameters.get(&cause);
+            let is_dynamic = value.is_some_and(|value| value.is_unknown());
             Detail { is_dynamic, source: "ParameterReference", cause: Some(cause), ..base.clone() }
         })
         .collect()
@@ -410,12 +453,17 @@ fn has_other_changes(
         return Ok(true);
     }
     let future = Future { state, stack, wanted, effects };
-    let scope =
-        Scope { template: &after.template, parameters: &after.parameters, pseudo: &stack.pseudo, lookup: &future };
+    let scope = Scope {
+        template: &after.template,
+        parameters: &after.parameters,
+        pseudo: &stack.pseudo,
+        lookup: &future,
+    };
     let mut outputs = BTreeMap::new();
     for (key, declared) in after.template.section("Outputs") {
         if scope.holds(declared.get("Condition").and_then(Value::as_str))? {
-            let value = declared.get("Value").map(|value| scope.evaluate(value)).transpose()?.flatten();
+            let value =
+                declared.get("Value").map(|value| scope.evaluate(value)).transpose()?.flatten();
             let export = declared.get("Export").and_then(|export| export.get("Name"));
             let export = export.map(|name| scope.evaluate(name)).transpose()?.flatten();
             let text = |value: Option<Value>| value.as_ref().map(super::super::template::scalar);

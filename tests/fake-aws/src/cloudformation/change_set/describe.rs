@@ -44,7 +44,12 @@ pub(in crate::cloudformation) fn describe(
         });
         super::super::describe::tags(out, &definition.tags);
     }
-    let shown = page(set.changes.iter().filter(|change| values == Values::Without || is_certain(change)).collect());
+    let shown = page(
+        set.changes
+            .iter()
+            .filter(|change| values == Values::Without || is_certain(change))
+            .collect(),
+    );
     out.nest("Changes", |out| {
         for change in shown {
             out.nest("member", |out| {
@@ -132,7 +137,8 @@ fn resource_change(out: &mut Writer, change: &Change, values: Values) {
         out.text("ChangeSetId", id);
     }
     if values == Values::With {
-        for (name, context) in [("BeforeContext", &change.before), ("AfterContext", &change.after)] {
+        for (name, context) in [("BeforeContext", &change.before), ("AfterContext", &change.after)]
+        {
             if let Some(context) = context {
                 out.text(name, &texts(context).to_string());
             }

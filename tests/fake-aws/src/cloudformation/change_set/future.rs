@@ -37,7 +37,10 @@ impl Future<'_> {
                 "Template format error: Unresolved resource dependencies [{logical}] in the Resources block of the template"
             ));
         }
-        let exists = self.stack.living().any(|resource| resource.logical == logical && resource.physical.is_some());
+        let exists = self
+            .stack
+            .living()
+            .any(|resource| resource.logical == logical && resource.physical.is_some());
         Ok(exists && self.effects.get(logical) != Some(&Effect::Replaced))
     }
 }

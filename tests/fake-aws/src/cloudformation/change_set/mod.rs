@@ -76,7 +76,10 @@ impl State {
     /// Finds a change set by its ARN, or by its name and its stack.
     pub(super) fn find_change_set(&self, stack: Option<&str>, name: &str) -> Option<&ChangeSet> {
         if name.starts_with("arn:") {
-            return self.change_sets.get(name).filter(|set| set.status != ChangeSetStatus::DeleteComplete);
+            return self
+                .change_sets
+                .get(name)
+                .filter(|set| set.status != ChangeSetStatus::DeleteComplete);
         }
         self.change_sets
             .values()
@@ -126,7 +129,10 @@ impl State {
             OperationStatus::InProgress => ExecutionStatus::ExecuteInProgress,
         };
         for set in self.change_sets.values_mut().filter(|set| set.is_below(id)) {
-            let is_open = matches!(set.execution, ExecutionStatus::Available | ExecutionStatus::ExecuteInProgress);
+            let is_open = matches!(
+                set.execution,
+                ExecutionStatus::Available | ExecutionStatus::ExecuteInProgress
+            );
             if is_open {
                 set.execution = execution;
             }
@@ -146,7 +152,10 @@ impl State {
     /// Drops the change sets of a stack that is gone.
     pub(super) fn forget_change_sets(&mut self, stack: &str) {
         for set in self.change_sets.values_mut().filter(|set| set.stack.stack_id == stack) {
-            if !matches!(set.execution, ExecutionStatus::ExecuteComplete | ExecutionStatus::ExecuteFailed) {
+            if !matches!(
+                set.execution,
+                ExecutionStatus::ExecuteComplete | ExecutionStatus::ExecuteFailed
+            ) {
                 set.status = ChangeSetStatus::DeleteComplete;
             }
         }
@@ -163,8 +172,10 @@ impl State {
             }
         }
         for stack in stacks {
-            let is_in_review =
-                self.stacks.get(&stack).is_some_and(|stack| stack.status == StackStatus::ReviewInProgress);
+            let is_in_review = self
+                .stacks
+                .get(&stack)
+                .is_some_and(|stack| stack.status == StackStatus::ReviewInProgress);
             if is_in_review {
                 self.stacks.remove(&stack);
             }
@@ -175,11 +186,14 @@ impl State {
     pub(super) fn reviewed_child(&self, root: &str, parent: &str, logical: &str) -> Option<String> {
         self.change_sets
             .values()
-            .filter(|set| set.root.as_deref() == Some(root) && set.logical.as_deref() == Some(logical))
+            .filter(|set| {
+                set.root.as_deref() == Some(root) && set.logical.as_deref() == Some(logical)
+            })
             .map(|set| set.stack.stack_id.clone())
             .find(|id| {
                 self.stacks.get(id).is_some_and(|stack| {
-                    stack.parent.as_deref() == Some(parent) && stack.status == StackStatus::ReviewInProgress
+                    stack.parent.as_deref() == Some(parent)
+                        && stack.status == StackStatus::ReviewInProgress
                 })
             })
     }

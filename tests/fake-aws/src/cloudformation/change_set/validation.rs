@@ -28,19 +28,22 @@ impl State {
         now: Millis,
     ) -> Vec<String> {
         let mut failed = BTreeSet::new();
-        let is_on = wanted == EarlyValidation::On && self.settings.early_validation == EarlyValidation::On;
+        let is_on =
+            wanted == EarlyValidation::On && self.settings.early_validation == EarlyValidation::On;
         let changes = if is_on { set.changes.clone() } else { Vec::new() };
         for change in &changes {
             for (check, facts) in self.findings(world, set, change, now) {
                 if facts.mode == HookMode::Fail {
                     failed.insert(check.to_owned());
                 }
-                let event = self.finding_event(set, Some(change), Class::Validation(facts), cause, now);
+                let event =
+                    self.finding_event(set, Some(change), Class::Validation(facts), cause, now);
                 set.events.push(event);
             }
         }
         let target = HookTarget::ChangeSet(set.stack.stack_name.clone());
-        let hooks: Vec<_> = self.hooks.iter().filter(|hook| hook.target == target).cloned().collect();
+        let hooks: Vec<_> =
+            self.hooks.iter().filter(|hook| hook.target == target).cloned().collect();
         for hook in hooks {
             if hook.mode == HookMode::Fail {
                 failed.insert(hook.type_name.clone());
@@ -73,24 +76,42 @@ impl State {
             let path = format!("/Resources/{}/Properties", change.logical);
             for complaint in kind.complaints(properties) {
                 let (reason, path) = match complaint {
-                    Complaint::Missing(name) => (format!("Required property [{name}] not found"), path.clone()),
+                    Complaint::Missing(name) => {
+                        (format!("Required property [{name}] not found"), path.clone())
+                    }
                     Complaint::Unsupported(name) => {
                         (format!("Unsupported property [{name}]"), format!("{path}/{name}"))
                     }
                 };
-                found.push((PROPERTIES, facts("PROPERTY_VALIDATION", reason, path, HookMode::Fail)));
+                found
+                    .push((PROPERTIES, facts("PROPERTY_VALIDATION", reason, path, HookMode::Fail)));
             }
             let is_new = change.action == "Add" || change.replacement == Some("True");
-            let name = kind.own_name(properties).filter(|name| is_new && !name.contains(KNOWN_AFTER_APPLY));
+            let name = kind
+                .own_name(properties)
+                .filter(|name| is_new && !name.contains(KNOWN_AFTER_APPLY));
             if let Some(name) = name {
-                let item = Item { pseudo: &set.stack, kind, name: &name, physical: &name, properties, now };
-                let is_taken = self.names.taken(kind, &name, &set.stack).is_some() || world.exists(&item);
+                let item = Item {
+                    pseudo: &set.stack,
+                    kind,
+                    name: &name,
+                    physical: &name,
+                    properties,
+                    now,
+                };
+                let is_taken =
+                    self.names.taken(kind, &name, &set.stack).is_some() || world.exists(&item);
                 if is_taken && !self.names.is_own(kind, &name, &set.stack) {
-                    let reason =
-                        format!("Resource of type '{}' with identifier '{name}' already exists.", kind.name);
+                    let reason = format!(
+                        "Resource of type '{}' with identifier '{name}' already exists.",
+                        kind.name
+                    );
                     let property = kind.name_property.unwrap_or_default();
                     let path = format!("{path}/{property}");
-                    found.push((EXISTENCE, facts("NAME_CONFLICT_VALIDATION", reason, path, HookMode::Fail)));
+                    found.push((
+                        EXISTENCE,
+                        facts("NAME_CONFLICT_VALIDATION", reason, path, HookMode::Fail),
+                    ));
                 }
             }
         }
@@ -110,7 +131,8 @@ impl State {
             id: self.random.uuid(),
             sequence: self.next_sequence(),
             at: now,
-            logical: change.map_or_else(|| set.stack.stack_name.clone(), |change| change.logical.clone()),
+            logical: change
+                .map_or_else(|| set.stack.stack_name.clone(), |change| change.logical.clone()),
             physical: change.and_then(|change| change.physical.clone()).unwrap_or_default(),
             kind: change.map_or(kinds::STACK, |change| change.kind).to_owned(),
             status: String::new(),

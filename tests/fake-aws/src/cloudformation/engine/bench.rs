@@ -18,7 +18,12 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn take(state: &'a mut State, world: &'a dyn World, id: &str, now: Millis) -> Option<Self> {
+    pub(super) fn take(
+        state: &'a mut State,
+        world: &'a dyn World,
+        id: &str,
+        now: Millis,
+    ) -> Option<Self> {
         let mut stack = state.stacks.remove(id)?;
         match stack.work.take() {
             Some(work) => Some(Self { state, world, now, stack, work, is_finished: false }),
@@ -58,7 +63,12 @@ impl<'a> Bench<'a> {
     }
 
     /// Gives a resource of the stack a status and reports it.
-    pub(super) fn report_resource(&mut self, logical: &str, status: ResourceStatus, reason: Option<String>) {
+    pub(super) fn report_resource(
+        &mut self,
+        logical: &str,
+        status: ResourceStatus,
+        reason: Option<String>,
+    ) {
         let Some(mut resource) = self.stack.resources.remove(logical) else {
             return;
         };
@@ -75,7 +85,12 @@ impl<'a> Bench<'a> {
     }
 
     /// Ends the work with this status of the stack.
-    pub(super) fn finish(&mut self, status: StackStatus, reason: Option<&str>, outcome: OperationStatus) {
+    pub(super) fn finish(
+        &mut self,
+        status: StackStatus,
+        reason: Option<&str>,
+        outcome: OperationStatus,
+    ) {
         self.report(status, reason);
         let operation = self.work.operation.clone();
         self.stack.end(&operation, outcome, self.now);
@@ -92,14 +107,16 @@ impl<'a> Bench<'a> {
     /// Goes on as a rollback or deletion that nobody has asked for by a call of its own.
     pub(super) fn begin_automatic(&mut self, kind: OperationType) {
         let operation = self.work.operation.clone();
-        self.state.settle_change_set(self.work.change_set.take().as_deref(), OperationStatus::Failed);
-        if self.state.settings.rollback_operation == super::super::settings::RollbackOperation::Shared {
+        self.state
+            .settle_change_set(self.work.change_set.take().as_deref(), OperationStatus::Failed);
+        if self.state.settings.rollback_operation
+            == super::super::settings::RollbackOperation::Shared
+        {
             return;
         }
         self.stack.end(&operation, OperationStatus::Failed, self.now);
         let id = self.state.random.uuid();
-        let token = self.work.token.clone();
-        self.stack.begin(id.clone(), kind, token.as_deref(), self.now);
+        self.stack.begin(id.clone(), kind, self.now);
         self.work.operation = id;
     }
 
@@ -112,12 +129,22 @@ impl<'a> Bench<'a> {
     /// Returns the numbers of the tasks that run, and of those whose turn has come.
     pub(super) fn due(&self) -> Vec<usize> {
         let settled = |logical: &String| {
-            !self.work.tasks.iter().any(|task| task.logical == *logical && task.state != TaskState::Settled)
+            !self
+                .work
+                .tasks
+                .iter()
+                .any(|task| task.logical == *logical && task.state != TaskState::Settled)
         };
         let is_due = |task: &Task| {
             task.is_running() || task.state == TaskState::Waiting && task.after.iter().all(settled)
         };
-        self.work.tasks.iter().enumerate().filter(|(_, task)| is_due(task)).map(|(number, _)| number).collect()
+        self.work
+            .tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| is_due(task))
+            .map(|(number, _)| number)
+            .collect()
     }
 
     pub(super) fn task(&self, number: usize) -> Option<Task> {
@@ -132,7 +159,12 @@ impl<'a> Bench<'a> {
 
     /// Returns the logical ids of the tasks in that state.
     pub(super) fn tasks_in(&self, state: TaskState) -> Vec<String> {
-        self.work.tasks.iter().filter(|task| task.state == state).map(|task| task.logical.clone()).collect()
+        self.work
+            .tasks
+            .iter()
+            .filter(|task| task.state == state)
+            .map(|task| task.logical.clone())
+            .collect()
     }
 
     pub(super) fn keeps_failures(&self) -> bool {

@@ -26,12 +26,19 @@ impl Bench<'_> {
             }
         }
         let mut tasks = Vec::new();
-        for resource in target.template.resources().filter(|resource| wanted.contains(resource.logical)) {
-            let after = resource.dependencies(&target.template).intersection(&wanted).cloned().collect();
+        for resource in
+            target.template.resources().filter(|resource| wanted.contains(resource.logical))
+        {
+            let after =
+                resource.dependencies(&target.template).intersection(&wanted).cloned().collect();
             tasks.push(Task::new(resource.logical, Job::Apply, after));
         }
-        let removed: Vec<String> =
-            self.stack.living().map(|resource| resource.logical.clone()).filter(|id| !wanted.contains(id)).collect();
+        let removed: Vec<String> = self
+            .stack
+            .living()
+            .map(|resource| resource.logical.clone())
+            .filter(|id| !wanted.contains(id))
+            .collect();
         self.work.tasks = tasks;
         for logical in removed {
             if let Some(denial) = self.policy_denial(&logical, "Update:Delete") {
@@ -125,7 +132,11 @@ impl Bench<'_> {
         let reason = is_replaced.then(|| {
             "Requested update requires the creation of a new physical resource; hence creating one.".to_owned()
         });
-        task.job = if is_replaced { Job::Replace(Box::new(desired)) } else { Job::Change(Box::new(desired)) };
+        task.job = if is_replaced {
+            Job::Replace(Box::new(desired))
+        } else {
+            Job::Change(Box::new(desired))
+        };
         self.report_resource(&task.logical, ResourceStatus::UpdateInProgress, reason);
         match denial {
             Some(denial) => Err(denial),
@@ -142,19 +153,22 @@ impl Bench<'_> {
             tags: Vec::new(),
             needs: BTreeSet::new(),
         };
-        let exists = self.stack.resources.get(logical).is_some_and(|resource| resource.physical.is_some());
+        let exists =
+            self.stack.resources.get(logical).is_some_and(|resource| resource.physical.is_some());
         if exists { Job::Change(Box::new(desired)) } else { Job::Make(Box::new(desired)) }
     }
 
     /// Carries the work out.
     fn take_effect(&mut self, task: &mut Task) -> Result<TaskState, String> {
         let logical = task.logical.clone();
-        let during = if matches!(task.job, Job::Change(_)) { During::Update } else { During::Create };
+        let during =
+            if matches!(task.job, Job::Change(_)) { During::Update } else { During::Create };
         self.invoke_hooks(&logical)?;
         if let Some(reason) = self.planned_failure(&logical, during) {
             return Err(reason);
         }
-        let (Job::Make(desired) | Job::Change(desired) | Job::Replace(desired)) = task.job.clone() else {
+        let (Job::Make(desired) | Job::Change(desired) | Job::Replace(desired)) = task.job.clone()
+        else {
             return Ok(TaskState::Settled);
         };
         let Some(kind) = self.stack.resources.get(&logical).map(|resource| resource.kind) else {
@@ -241,17 +255,25 @@ impl Bench<'_> {
             return;
         }
         match self.work.on_failure {
-            OnFailure::DoNothing => self.finish(StackStatus::CreateFailed, Some(reason), OperationStatus::Failed),
+            OnFailure::DoNothing => {
+                self.finish(StackStatus::CreateFailed, Some(reason), OperationStatus::Failed)
+            }
             OnFailure::Rollback => {
                 self.begin_automatic(OperationType::Rollback);
                 self.work.phase = Phase::Rollback;
-                self.report(StackStatus::RollbackInProgress, Some(&format!("{reason}Rollback requested by user.")));
+                self.report(
+                    StackStatus::RollbackInProgress,
+                    Some(&format!("{reason}Rollback requested by user.")),
+                );
                 self.plan_removal();
             }
             OnFailure::Delete => {
                 self.begin_automatic(OperationType::DeleteStack);
                 self.work.phase = Phase::Delete;
-                self.report(StackStatus::DeleteInProgress, Some(&format!("{reason}Delete requested by user.")));
+                self.report(
+                    StackStatus::DeleteInProgress,
+                    Some(&format!("{reason}Delete requested by user.")),
+                );
                 self.plan_removal();
             }
         }
@@ -278,9 +300,14 @@ impl Bench<'_> {
             self.finish(StackStatus::CreateComplete, None, OperationStatus::Succeeded);
             return;
         }
-        let wanted: BTreeSet<String> = self.work.tasks.iter().map(|task| task.logical.clone()).collect();
-        let unwanted: Vec<Resource> =
-            self.stack.living().filter(|resource| !wanted.contains(&resource.logical)).cloned().collect();
+        let wanted: BTreeSet<String> =
+            self.work.tasks.iter().map(|task| task.logical.clone()).collect();
+        let unwanted: Vec<Resource> = self
+            .stack
+            .living()
+            .filter(|resource| !wanted.contains(&resource.logical))
+            .cloned()
+            .collect();
         self.work.garbage.extend(unwanted);
         self.work.phase = Phase::Cleanup;
         self.work.is_held = self.work.origin.is_nested;
@@ -295,7 +322,8 @@ impl Bench<'_> {
         let declared = target.template.resource(logical).ok_or("the resource is not declared")?;
         let lookup = StackLookup { state: self.state, stack: &self.stack };
         let scope = scope(target, &self.stack.pseudo, &lookup);
-        let metadata = declared.metadata().map(|metadata| scope.evaluate(metadata)).transpose()?.flatten();
+        let metadata =
+            declared.metadata().map(|metadata| scope.evaluate(metadata)).transpose()?.flatten();
         Ok(Desired {
             properties: scope.properties(&declared)?,
             metadata,
@@ -312,7 +340,9 @@ impl Bench<'_> {
             resource.physical.is_some() && resource.status != ResourceStatus::DeleteComplete
         });
         let target = self.work.target.as_ref();
-        let Some(declared) = target.and_then(|target| target.template.resource(logical)).filter(|_| !is_alive) else {
+        let Some(declared) =
+            target.and_then(|target| target.template.resource(logical)).filter(|_| !is_alive)
+        else {
             return;
         };
         let mut resource = Resource::planned(logical, declared.kind, self.now);
@@ -327,9 +357,13 @@ impl Bench<'_> {
             return None;
         }
         let kind = self.stack.resources.get(logical)?.kind;
-        super::super::stack_policy::denial(self.stack.policy.as_deref()?, logical, kind.name, action)
+        super::super::stack_policy::denial(
+            self.stack.policy.as_deref()?,
+            logical,
+            kind.name,
+            action,
+        )
     }
-
 }
 
 /// Makes the scope of a definition's expressions.

@@ -21,7 +21,8 @@ impl Lookup for StackLookup<'_> {
     }
 
     fn attribute(&self, logical: &str, attribute: &str) -> Result<Value, String> {
-        let resource = self.stack.resources.get(logical).filter(|resource| resource.physical.is_some());
+        let resource =
+            self.stack.resources.get(logical).filter(|resource| resource.physical.is_some());
         let resource = resource.ok_or_else(|| unresolved(logical))?;
         self.state.attribute(self.stack, resource, attribute).map(Value::String).ok_or_else(|| {
             match attribute.strip_prefix("Outputs.") {
@@ -44,5 +45,7 @@ impl Lookup for StackLookup<'_> {
 }
 
 fn unresolved(logical: &str) -> String {
-    format!("Template format error: Unresolved resource dependencies [{logical}] in the Resources block of the template")
+    format!(
+        "Template format error: Unresolved resource dependencies [{logical}] in the Resources block of the template"
+    )
 }

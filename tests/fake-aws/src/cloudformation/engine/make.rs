@@ -20,13 +20,19 @@ impl Bench<'_> {
         resource.take_on(desired);
         let physical = resource.physical.clone().unwrap_or_default();
         let updated = self.world.update(&self.item(&resource, &physical));
-        updated
-            .map_err(|refusal| refusals::refusal(&mut self.state.random, resource.kind, &resource.name, &refusal))?;
+        updated.map_err(|refusal| {
+            refusals::refusal(&mut self.state.random, resource.kind, &resource.name, &refusal)
+        })?;
         self.stack.resources.insert(logical.to_owned(), resource);
         Ok(TaskState::Configured)
     }
 
-    pub(super) fn make(&mut self, logical: &str, desired: Desired, is_replacement: bool) -> Result<TaskState, String> {
+    pub(super) fn make(
+        &mut self,
+        logical: &str,
+        desired: Desired,
+        is_replacement: bool,
+    ) -> Result<TaskState, String> {
         let Some(old) = self.stack.resources.get(logical).cloned() else {
             return Ok(TaskState::Settled);
         };
@@ -53,8 +59,12 @@ impl Bench<'_> {
         let made = made.map_err(|refusal| {
             let random = &mut self.state.random;
             match refusal {
-                Refusal::AlreadyExists => refusals::taken(random, kind, &resource.name, &Taken::InAccount),
-                Refusal::AlreadyExistsElsewhere => refusals::taken(random, kind, &resource.name, &Taken::ByOthers),
+                Refusal::AlreadyExists => {
+                    refusals::taken(random, kind, &resource.name, &Taken::InAccount)
+                }
+                Refusal::AlreadyExistsElsewhere => {
+                    refusals::taken(random, kind, &resource.name, &Taken::ByOthers)
+                }
                 other => refusals::refusal(random, kind, &resource.name, &other),
             }
         })?;
@@ -64,17 +74,31 @@ impl Bench<'_> {
             self.work.garbage.push(old);
         }
         self.stack.resources.insert(logical.to_owned(), resource);
-        let status =
-            if is_replacement { ResourceStatus::UpdateInProgress } else { ResourceStatus::CreateInProgress };
+        let status = if is_replacement {
+            ResourceStatus::UpdateInProgress
+        } else {
+            ResourceStatus::CreateInProgress
+        };
         self.report_resource(logical, status, Some("Resource creation Initiated".to_owned()));
         Ok(TaskState::InEffect)
     }
 
     fn adopts(&self, resource: &Resource) -> bool {
-        let declared = self.work.target.as_ref().and_then(|target| target.template.resource(&resource.logical));
+        let declared = self
+            .work
+            .target
+            .as_ref()
+            .and_then(|target| target.template.resource(&resource.logical));
         declared.is_some_and(|declared| {
             let (state, pseudo) = (&*self.state, &self.stack.pseudo);
-            state.is_adoptable(self.world, &declared, &resource.name, &resource.properties, pseudo, self.now)
+            state.is_adoptable(
+                self.world,
+                &declared,
+                &resource.name,
+                &resource.properties,
+                pseudo,
+                self.now,
+            )
         })
     }
 
@@ -94,7 +118,8 @@ impl Bench<'_> {
 
     pub(super) fn invoke_hooks(&mut self, logical: &str) -> Result<(), String> {
         let target = HookTarget::Resource(logical.to_owned());
-        let hooks: Vec<_> = self.state.hooks.iter().filter(|hook| hook.target == target).cloned().collect();
+        let hooks: Vec<_> =
+            self.state.hooks.iter().filter(|hook| hook.target == target).cloned().collect();
         let mut failed = Vec::new();
         for hook in hooks {
             let facts = HookFacts {
@@ -167,5 +192,8 @@ pub(super) fn refuse_complaints(logical: &str, complaints: &[Complaint]) -> Resu
             Complaint::Unsupported(name) => format!("#: extraneous key [{name}] is not permitted"),
         })
         .collect();
-    Err(format!("Properties validation failed for resource {logical} with message:\n{}", lines.join("\n")))
+    Err(format!(
+        "Properties validation failed for resource {logical} with message:\n{}",
+        lines.join("\n")
+    ))
 }

@@ -14,9 +14,15 @@ use super::{Desired, Job, Origin, TaskState};
 
 impl Bench<'_> {
     /// Makes or changes the nested stack of a resource.
-    pub(super) fn apply_child(&mut self, logical: &str, desired: &Desired, job: &Job) -> Result<TaskState, String> {
+    pub(super) fn apply_child(
+        &mut self,
+        logical: &str,
+        desired: &Desired,
+        job: &Job,
+    ) -> Result<TaskState, String> {
         let previous = self.child_of(logical).and_then(|child| child.definition.clone());
-        let definition = self.child_definition(&desired.properties, previous.as_ref().map(|old| &old.parameters))?;
+        let definition = self
+            .child_definition(&desired.properties, previous.as_ref().map(|old| &old.parameters))?;
         if matches!(job, Job::Change(_)) {
             return self.change_child(logical, desired, definition, previous);
         }
@@ -56,7 +62,8 @@ impl Bench<'_> {
         resource.tags.clone_from(&desired.tags);
         let id = resource.physical.clone().unwrap_or_default();
         let is_stable = self.state.stacks.get(&id).is_some_and(|child| child.status.is_updatable());
-        if is_stable && previous.is_some_and(|previous| is_same_definition(&previous, &definition)) {
+        if is_stable && previous.is_some_and(|previous| is_same_definition(&previous, &definition))
+        {
             return Ok(TaskState::Configured);
         }
         let Some(child) = self.state.stacks.get(&id) else {
@@ -122,8 +129,11 @@ impl Bench<'_> {
     /// Tells whether a nested stack is to be brought back now: once in an operation, and after a
     /// rollback that failed only if the user wants to continue it.
     fn may_take_back(&self, id: &str) -> bool {
-        let has_failed =
-            self.state.stacks.get(id).is_some_and(|child| child.status == StackStatus::UpdateRollbackFailed);
+        let has_failed = self
+            .state
+            .stacks
+            .get(id)
+            .is_some_and(|child| child.status == StackStatus::UpdateRollbackFailed);
         let operation = self.stack.operations.iter().find(|own| own.id == self.work.operation);
         let is_continued = operation.is_some_and(|own| own.kind == OperationType::ContinueRollback);
         !self.work.taken_back.contains(id) && (!has_failed || is_continued)
@@ -142,7 +152,9 @@ impl Bench<'_> {
     /// Lets nested stacks that are ready delete what they no longer need.
     pub(super) fn release_children(&mut self) {
         let id = self.stack.id().to_owned();
-        for child in self.state.stacks.values_mut().filter(|child| child.parent.as_deref() == Some(&*id)) {
+        for child in
+            self.state.stacks.values_mut().filter(|child| child.parent.as_deref() == Some(&*id))
+        {
             if let Some(work) = child.work.as_mut() {
                 work.is_held = false;
             }
@@ -162,19 +174,24 @@ impl Bench<'_> {
     /// Tells whether any nested stack is still at work.
     pub(super) fn has_any_busy_child(&self) -> bool {
         let id = self.stack.id();
-        self.state
-            .stacks
-            .values()
-            .any(|child| child.parent.as_deref() == Some(id) && child.work.as_ref().is_some_and(|work| !work.is_held))
+        self.state.stacks.values().any(|child| {
+            child.parent.as_deref() == Some(id)
+                && child.work.as_ref().is_some_and(|work| !work.is_held)
+        })
     }
 
     fn child_of(&self, logical: &str) -> Option<&Stack> {
-        let resource = self.stack.resources.get(logical).filter(|resource| resource.kind.is_stack())?;
+        let resource =
+            self.stack.resources.get(logical).filter(|resource| resource.kind.is_stack())?;
         self.state.stacks.get(resource.physical.as_deref()?)
     }
 
     /// Reads what the nested stack is to be made from.
-    fn child_definition(&self, properties: &Value, previous: Option<&Parameters>) -> Result<Definition, String> {
+    fn child_definition(
+        &self,
+        properties: &Value,
+        previous: Option<&Parameters>,
+    ) -> Result<Definition, String> {
         let parent = self.work.target.as_ref().ok_or("the operation has no template")?;
         let pseudo = &self.stack.pseudo;
         child_definition(self.world, parent, properties, previous, pseudo)
@@ -183,7 +200,11 @@ impl Bench<'_> {
     /// Finds the stack that a change set has put in review for this resource, or makes one.
     fn new_child(&mut self, logical: &str) -> String {
         let parent = self.stack.id().to_owned();
-        let reviewed = self.work.change_set.as_deref().and_then(|root| self.state.reviewed_child(root, &parent, logical));
+        let reviewed = self
+            .work
+            .change_set
+            .as_deref()
+            .and_then(|root| self.state.reviewed_child(root, &parent, logical));
         if let Some(id) = reviewed {
             return id;
         }
@@ -202,11 +223,13 @@ pub(in crate::cloudformation) fn child_definition(
     pseudo: &Pseudo,
 ) -> Result<Definition, String> {
     let url = properties.get("TemplateURL").map(scalar).unwrap_or_default();
-    let body = template_url::fetch(world, &url, &pseudo.account, &pseudo.region).map_err(|error| error.message)?;
+    let body = template_url::fetch(world, &url, &pseudo.account, &pseudo.region)
+        .map_err(|error| error.message)?;
     let template = Template::parse(&body).map_err(|error| error.message)?;
     let given = Given::from_properties(properties.get("Parameters"));
     let parameters = resolve(&template, &given, previous).map_err(|error| error.message)?;
-    super::start::check_capabilities(&template, &parent.capabilities).map_err(|error| error.message)?;
+    super::start::check_capabilities(&template, &parent.capabilities)
+        .map_err(|error| error.message)?;
     let mut tags = parent.tags.clone();
     for tag in properties.get("Tags").and_then(Value::as_array).into_iter().flatten() {
         let member = |name: &str| tag.get(name).map(scalar).unwrap_or_default();
@@ -226,15 +249,15 @@ pub(in crate::cloudformation) fn child_definition(
 
 /// Tells whether an update to this definition would find nothing to do.
 fn is_same_definition(left: &Definition, right: &Definition) -> bool {
-    let same_template = Arc::ptr_eq(&left.template, &right.template) || left.template == right.template;
+    let same_template =
+        Arc::ptr_eq(&left.template, &right.template) || left.template == right.template;
     same_template && left.parameters == right.parameters && left.tags == right.tags
 }
 
 fn not_updated(id: &str, child: &Stack, reason: &str) -> String {
-    let reason = if reason.is_empty() {
-        String::new()
-    } else {
-        format!(" with reason: {reason}")
-    };
-    format!("Embedded stack {id} was not successfully updated. Currently in {}{reason}", child.status)
+    let reason = if reason.is_empty() { String::new() } else { format!(" with reason: {reason}") };
+    format!(
+        "Embedded stack {id} was not successfully updated. Currently in {}{reason}",
+        child.status
+    )
 }

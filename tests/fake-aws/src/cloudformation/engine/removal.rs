@@ -31,7 +31,8 @@ impl Bench<'_> {
         let failed = self.tasks_in(TaskState::Failed);
         let is_rollback = self.work.phase == Phase::Rollback;
         if !failed.is_empty() {
-            let status = if is_rollback { StackStatus::RollbackFailed } else { StackStatus::DeleteFailed };
+            let status =
+                if is_rollback { StackStatus::RollbackFailed } else { StackStatus::DeleteFailed };
             self.finish(status, Some(&failed_to("delete", &failed)), OperationStatus::Failed);
         } else if is_rollback {
             self.stack.outputs.clear();
@@ -54,7 +55,10 @@ impl Bench<'_> {
             return;
         }
         self.stack.resources.retain(|_, resource| {
-            !matches!(resource.status, ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped)
+            !matches!(
+                resource.status,
+                ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped
+            )
         });
         let has_failed = !self.tasks_in(TaskState::Failed).is_empty();
         let (status, outcome) = if self.work.phase == Phase::Cleanup {
@@ -140,8 +144,9 @@ impl Bench<'_> {
         }
         let physical = resource.physical.clone().unwrap_or_default();
         let deleted = self.world.delete(&self.item(resource, &physical));
-        deleted
-            .map_err(|refusal| refusals::refusal(&mut self.state.random, resource.kind, &resource.name, &refusal))?;
+        deleted.map_err(|refusal| {
+            refusals::refusal(&mut self.state.random, resource.kind, &resource.name, &refusal)
+        })?;
         Ok(true)
     }
 
@@ -158,7 +163,8 @@ impl Bench<'_> {
             return Ok(true);
         }
         let was_started = child.operations.last().is_some_and(|last| {
-            last.kind == super::super::status::OperationType::DeleteStack && last.started >= self.started()
+            last.kind == super::super::status::OperationType::DeleteStack
+                && last.started >= self.started()
         });
         if child.status == StackStatus::DeleteFailed && was_started {
             let reason = child.reason.as_deref().unwrap_or_default().trim_end();
@@ -213,7 +219,12 @@ impl Bench<'_> {
     }
 
     /// Reports a removal, and notes it in the stack unless another resource has the place.
-    fn note_removal(&mut self, resource: &mut Resource, status: ResourceStatus, reason: Option<String>) {
+    fn note_removal(
+        &mut self,
+        resource: &mut Resource,
+        status: ResourceStatus,
+        reason: Option<String>,
+    ) {
         resource.become_status(status, reason, self.now);
         self.report_other(resource);
         let place = self.stack.resources.get_mut(&resource.logical);
@@ -232,7 +243,8 @@ fn removal_tasks(resources: Vec<Resource>) -> Vec<Task> {
             .map(|other| other.logical.clone())
             .collect()
     };
-    let after: Vec<BTreeSet<String>> = resources.iter().map(|resource| dependants(&resource.logical)).collect();
+    let after: Vec<BTreeSet<String>> =
+        resources.iter().map(|resource| dependants(&resource.logical)).collect();
     resources
         .into_iter()
         .zip(after)

@@ -29,8 +29,13 @@ impl Bench<'_> {
         self.work.tasks = touched
             .iter()
             .map(|logical| {
-                let needs = self.work.before.resources.get(logical).map(|resource| resource.needs.clone());
-                let after = needs.unwrap_or_default().into_iter().filter(|need| touched.contains(need)).collect();
+                let needs =
+                    self.work.before.resources.get(logical).map(|resource| resource.needs.clone());
+                let after = needs
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter(|need| touched.contains(need))
+                    .collect();
                 Task::new(logical, Job::Revert, after)
             })
             .collect();
@@ -131,12 +136,11 @@ impl Bench<'_> {
         self.work.skip.contains(logical)
     }
 
-
     /// Notes that the user asked for this rollback.
     pub(super) fn adopt_operation(&mut self, id: String, kind: OperationType, token: Option<&str>) {
         let old = std::mem::replace(&mut self.work.operation, id.clone());
         self.stack.end(&old, OperationStatus::Failed, self.now);
         self.work.token = token.map(str::to_owned);
-        self.stack.begin(id, kind, token, self.now);
+        self.stack.begin(id, kind, self.now);
     }
 }

@@ -212,7 +212,7 @@ impl State {
         let Some(stack) = self.stacks.get_mut(id) else {
             return operation;
         };
-        stack.begin(operation.clone(), kind, request.token.as_deref(), now);
+        stack.begin(operation.clone(), kind, now);
         if let Some(change_set) = &request.change_set {
             stack.change_set = Some(change_set.clone());
         }
@@ -294,7 +294,10 @@ impl Bench<'_> {
 }
 
 /// Refuses a template that needs a capability which was not granted.
-pub(in crate::cloudformation) fn check_capabilities(template: &Template, granted: &[String]) -> Result<(), ApiError> {
+pub(in crate::cloudformation) fn check_capabilities(
+    template: &Template,
+    granted: &[String],
+) -> Result<(), ApiError> {
     let Some((needed, _)) = template.needed_capability() else {
         return Ok(());
     };
@@ -302,11 +305,16 @@ pub(in crate::cloudformation) fn check_capabilities(template: &Template, granted
     if is_granted(needed) || is_granted("CAPABILITY_NAMED_IAM") {
         return Ok(());
     }
-    Err(ApiError::bad("InsufficientCapabilitiesException", format!("Requires capabilities : [{needed}]")))
+    Err(ApiError::bad(
+        "InsufficientCapabilitiesException",
+        format!("Requires capabilities : [{needed}]"),
+    ))
 }
 
 /// Refuses capabilities that do not exist.
-pub(in crate::cloudformation) fn check_capability_names(granted: &[String]) -> Result<(), ApiError> {
+pub(in crate::cloudformation) fn check_capability_names(
+    granted: &[String],
+) -> Result<(), ApiError> {
     const KNOWN: &[&str] = &["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"];
     match granted.iter().find(|granted| !KNOWN.contains(&granted.as_str())) {
         None => Ok(()),
@@ -317,4 +325,3 @@ pub(in crate::cloudformation) fn check_capability_names(granted: &[String]) -> R
         ))),
     }
 }
-

@@ -86,10 +86,14 @@ impl Scope<'_> {
 
     fn condition(&self, name: &str, depth: usize) -> Result<bool, String> {
         if depth > DEEPEST_CONDITION {
-            return Err(format!("Template error: Found circular condition dependency between {name} and {name}"));
+            return Err(format!(
+                "Template error: Found circular condition dependency between {name} and {name}"
+            ));
         }
         let Some(expression) = self.template.section("Conditions").get(name) else {
-            return Err(format!("Template error: unresolved condition dependency {name} in Fn::If"));
+            return Err(format!(
+                "Template error: unresolved condition dependency {name} in Fn::If"
+            ));
         };
         self.truth(expression, depth + 1)
     }
@@ -98,7 +102,9 @@ impl Scope<'_> {
         match self.at(expression, depth)? {
             Some(Value::Bool(value)) => Ok(value),
             Some(Value::String(text)) if text == "true" || text == "false" => Ok(text == "true"),
-            _ => Err("Template error: every Condition member must evaluate to a boolean.".to_owned()),
+            _ => {
+                Err("Template error: every Condition member must evaluate to a boolean.".to_owned())
+            }
         }
     }
 
@@ -107,7 +113,9 @@ impl Scope<'_> {
             Value::Object(members) => {
                 let mut only = members.iter();
                 if let (Some((name, argument)), None) = (only.next(), only.next())
-                    && (name == "Ref" || name == "Condition" && argument.is_string() || name.starts_with("Fn::"))
+                    && (name == "Ref"
+                        || name == "Condition" && argument.is_string()
+                        || name.starts_with("Fn::"))
                 {
                     return self.function(name, argument, depth);
                 }
@@ -206,7 +214,11 @@ impl Scope<'_> {
         }
     }
 
-    fn arguments<'v, const COUNT: usize>(&self, name: &str, argument: &'v Value) -> Result<[&'v Value; COUNT], String> {
+    fn arguments<'v, const COUNT: usize>(
+        &self,
+        name: &str,
+        argument: &'v Value,
+    ) -> Result<[&'v Value; COUNT], String> {
         let items: Vec<&Value> = match argument {
             Value::Array(items) => items.iter().collect(),
             one => vec![one],
@@ -220,7 +232,9 @@ impl Scope<'_> {
     fn list(&self, name: &str, value: &Value, depth: usize) -> Result<Vec<Value>, String> {
         match self.at(value, depth)? {
             Some(Value::Array(items)) => Ok(items),
-            Some(Value::String(text)) if text.contains(KNOWN_AFTER_APPLY) => Ok(vec![Value::String(text)]),
+            Some(Value::String(text)) if text.contains(KNOWN_AFTER_APPLY) => {
+                Ok(vec![Value::String(text)])
+            }
             _ => Err(format!("Template error: {name} requires a list argument")),
         }
     }
@@ -278,7 +292,9 @@ impl Scope<'_> {
             let value = match own.and_then(|own| own.get(name)) {
                 Some(expression) => self.at(expression, depth)?,
                 None => match name.split_once('.') {
-                    Some((resource, attribute)) => Some(self.lookup.attribute(resource, attribute)?),
+                    Some((resource, attribute)) => {
+                        Some(self.lookup.attribute(resource, attribute)?)
+                    }
                     None => self.reference(name)?,
                 },
             };
@@ -331,12 +347,9 @@ fn select(index: &str, list: &[Value]) -> Result<Value, String> {
     {
         return Ok(Value::String(KNOWN_AFTER_APPLY.to_owned()));
     }
-    index
-        .parse::<usize>()
-        .ok()
-        .and_then(|index| list.get(index))
-        .cloned()
-        .ok_or_else(|| format!("Template error: Fn::Select cannot select nonexistent value at index {index}"))
+    index.parse::<usize>().ok().and_then(|index| list.get(index)).cloned().ok_or_else(|| {
+        format!("Template error: Fn::Select cannot select nonexistent value at index {index}")
+    })
 }
 
 #[cfg(test)]
@@ -384,7 +397,8 @@ Resources: {R: {Type: AWS::SNS::Topic}}
             stack_id: "arn:s".to_owned(),
             notification_arns: Vec::new(),
         };
-        let scope = Scope { template: &template, parameters: &parameters, pseudo: &pseudo, lookup: &Known };
+        let scope =
+            Scope { template: &template, parameters: &parameters, pseudo: &pseudo, lookup: &Known };
         assert_eq!(scope.evaluate(expression), expected.map_err(str::to_owned), "{expression}");
     }
 
@@ -395,13 +409,22 @@ Resources: {R: {Type: AWS::SNS::Topic}}
             (json!({"Ref": "L"}), json!(["a", "b"])),
             (json!({"Ref": "R"}), json!("physical-R")),
             (json!({"Ref": "AWS::Partition"}), json!("aws-cn")),
-            (json!({"Fn::Sub": "a-${P}-${R.Arn}-${!P}-${AWS::URLSuffix}"}), json!("a-x-R/Arn-${P}-amazonaws.com.cn")),
+            (
+                json!({"Fn::Sub": "a-${P}-${R.Arn}-${!P}-${AWS::URLSuffix}"}),
+                json!("a-x-R/Arn-${P}-amazonaws.com.cn"),
+            ),
             (json!({"Fn::Sub": ["${Q}${P}", {"Q": {"Ref": "AWS::Region"}}]}), json!("cn-north-1x")),
             (json!({"Fn::Join": ["-", ["a", 1, true]]}), json!("a-1-true")),
             (json!({"Fn::Select": ["1", {"Fn::Split": [":", "a:b:c"]}]}), json!("b")),
-            (json!({"Fn::Select": [4, {"Fn::Split": [":", {"Ref": "U"}]}]}), json!(KNOWN_AFTER_APPLY)),
+            (
+                json!({"Fn::Select": [4, {"Fn::Split": [":", {"Ref": "U"}]}]}),
+                json!(KNOWN_AFTER_APPLY),
+            ),
             (json!({"Fn::FindInMap": ["M", "eu", "x"]}), json!("1")),
-            (json!({"Fn::If": ["IsX", {"A": {"Ref": "AWS::NoValue"}, "B": 1}, "no"]}), json!({"B": 1})),
+            (
+                json!({"Fn::If": ["IsX", {"A": {"Ref": "AWS::NoValue"}, "B": 1}, "no"]}),
+                json!({"B": 1}),
+            ),
             (json!({"Fn::If": ["Neither", "yes", "no"]}), json!("no")),
             (json!([{"Fn::If": ["Neither", "a", {"Ref": "AWS::NoValue"}]}, "b"]), json!(["b"])),
         ];
@@ -414,9 +437,18 @@ Resources: {R: {Type: AWS::SNS::Topic}}
     #[test]
     fn expressions_that_fail_say_so_in_the_services_words() {
         let rows = [
-            (json!({"Fn::FindInMap": ["N", "eu", "x"]}), "Template error: Mapping named 'N' is not present in the 'Mappings' section of template."),
-            (json!({"Fn::FindInMap": ["M", "us", "x"]}), "Template error: Unable to get mapping for M::us::x"),
-            (json!({"Fn::Select": ["7", ["a"]]}), "Template error: Fn::Select cannot select nonexistent value at index 7"),
+            (
+                json!({"Fn::FindInMap": ["N", "eu", "x"]}),
+                "Template error: Mapping named 'N' is not present in the 'Mappings' section of template.",
+            ),
+            (
+                json!({"Fn::FindInMap": ["M", "us", "x"]}),
+                "Template error: Unable to get mapping for M::us::x",
+            ),
+            (
+                json!({"Fn::Select": ["7", ["a"]]}),
+                "Template error: Fn::Select cannot select nonexistent value at index 7",
+            ),
             (json!({"Fn::ImportValue": "e"}), "No export named e found."),
         ];
         for (expression, message) in rows {

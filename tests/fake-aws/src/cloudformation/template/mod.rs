@@ -97,10 +97,9 @@ impl Template {
         let mut named = false;
         for resource in self.resources().filter(|resource| resource.kind.is_iam) {
             kinds.insert(resource.kind.name);
-            named |= resource
-                .kind
-                .name_property
-                .is_some_and(|property| resource.properties().is_some_and(|all| all.contains_key(property)));
+            named |= resource.kind.name_property.is_some_and(|property| {
+                resource.properties().is_some_and(|all| all.contains_key(property))
+            });
         }
         if kinds.is_empty() {
             return None;

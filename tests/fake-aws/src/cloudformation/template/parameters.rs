@@ -81,7 +81,11 @@ impl Given {
         let parameters = parameters.and_then(Value::as_object).unwrap_or(&empty);
         parameters
             .iter()
-            .map(|(key, value)| Self { key: key.clone(), value: Some(scalar(value)), use_previous: false })
+            .map(|(key, value)| Self {
+                key: key.clone(),
+                value: Some(scalar(value)),
+                use_previous: false,
+            })
             .collect()
     }
 }
@@ -101,10 +105,15 @@ pub(crate) fn resolve(
     let unknown: Vec<&str> =
         seen.iter().copied().filter(|key| !declared.contains_key(*key)).collect();
     if declared.is_empty() && !unknown.is_empty() {
-        return Err(invalid("Parameter values specified for a template which does not require them."));
+        return Err(invalid(
+            "Parameter values specified for a template which does not require them.",
+        ));
     }
     if !unknown.is_empty() {
-        return Err(invalid(format!("Parameters: [{}] do not exist in the template", unknown.join(", "))));
+        return Err(invalid(format!(
+            "Parameters: [{}] do not exist in the template",
+            unknown.join(", ")
+        )));
     }
     let mut values = Parameters::new();
     let mut missing = Vec::new();
@@ -145,7 +154,9 @@ fn check_previous(given: &[Given], previous: Option<&Parameters>) -> Result<(), 
     for given in given.iter().filter(|given| given.use_previous) {
         let key = &given.key;
         let Some(previous) = previous else {
-            return Err(invalid("Cannot specify UsePreviousValue on Parameters when ChangeSetType is CREATE"));
+            return Err(invalid(
+                "Cannot specify UsePreviousValue on Parameters when ChangeSetType is CREATE",
+            ));
         };
         if given.value.as_ref().is_some_and(|value| !value.is_empty()) {
             return Err(invalid(format!(
@@ -170,7 +181,9 @@ pub(super) fn is_list(kind: &str) -> bool {
 fn check(name: &str, declaration: &Value, value: &ParameterValue) -> Result<(), String> {
     let described = declaration.get("ConstraintDescription").and_then(Value::as_str);
     let fail = |rule: String| match described {
-        Some(description) => Err(format!("Parameter {name} failed to satisfy constraint: {description}")),
+        Some(description) => {
+            Err(format!("Parameter {name} failed to satisfy constraint: {description}"))
+        }
         None => Err(format!("Parameter '{name}' must {rule}")),
     };
     let kind = declaration.get("Type").and_then(Value::as_str).unwrap_or_default();
@@ -191,7 +204,8 @@ fn check(name: &str, declaration: &Value, value: &ParameterValue) -> Result<(), 
             return fail(format!("match pattern {pattern}"));
         }
         let length = item.chars().count();
-        if let Some(least) = limit(declaration, "MinLength").filter(|least| to_f64(length) < *least) {
+        if let Some(least) = limit(declaration, "MinLength").filter(|least| to_f64(length) < *least)
+        {
             return fail(format!("contain at least {least} characters"));
         }
         if let Some(most) = limit(declaration, "MaxLength").filter(|most| to_f64(length) > *most) {
@@ -261,7 +275,8 @@ Resources: {R: {Type: AWS::SNS::Topic}}
         let shown: Vec<&str> = first.values().map(ParameterValue::shown).collect();
         assert_eq!(shown, ["", "9", "abc", "****", "dev"]);
         let second =
-            resolve(&template, &given(&[("Name", "<previous>"), ("Stage", "prod")]), Some(&first)).unwrap();
+            resolve(&template, &given(&[("Name", "<previous>"), ("Stage", "prod")]), Some(&first))
+                .unwrap();
         let texts: Vec<&str> = second.values().map(|value| value.text.as_str()).collect();
         assert_eq!(texts, ["", "7", "abc", "x", "prod"]);
     }
@@ -271,26 +286,50 @@ Resources: {R: {Type: AWS::SNS::Topic}}
         let template = Template::parse(TEMPLATE).unwrap();
         let rows: &[(&[(&str, &str)], &str)] = &[
             (&[], "Parameters: [Name] must have values"),
-            (&[("Name", "abc"), ("X", "1"), ("Y", "1")], "Parameters: [X, Y] do not exist in the template"),
+            (
+                &[("Name", "abc"), ("X", "1"), ("Y", "1")],
+                "Parameters: [X, Y] do not exist in the template",
+            ),
             (&[("Name", "ABC")], "Parameter 'Name' must match pattern [a-z]+"),
             (&[("Name", "abc\n")], "Parameter 'Name' must match pattern [a-z]+"),
             (&[("Name", "a")], "Parameter 'Name' must contain at least 2 characters"),
             (&[("Name", "abcde")], "Parameter 'Name' must contain at most 4 characters"),
-            (&[("Name", "abc"), ("Days", "0")], "Parameter 'Days' must be a number not less than 1"),
-            (&[("Name", "abc"), ("Days", "31")], "Parameter 'Days' must be a number not greater than 30"),
+            (
+                &[("Name", "abc"), ("Days", "0")],
+                "Parameter 'Days' must be a number not less than 1",
+            ),
+            (
+                &[("Name", "abc"), ("Days", "31")],
+                "Parameter 'Days' must be a number not greater than 30",
+            ),
             (&[("Name", "abc"), ("Days", "many")], "Parameter 'Days' must be a number"),
-            (&[("Name", "abc"), ("Stage", "test")], "Parameter Stage failed to satisfy constraint: say dev or prod"),
-            (&[("Name", "abc"), ("Arns", "arn:a, b")], "Parameter 'Arns' must match pattern ^(arn:.*)?$"),
+            (
+                &[("Name", "abc"), ("Stage", "test")],
+                "Parameter Stage failed to satisfy constraint: say dev or prod",
+            ),
+            (
+                &[("Name", "abc"), ("Arns", "arn:a, b")],
+                "Parameter 'Arns' must match pattern ^(arn:.*)?$",
+            ),
             (&[("Name", "abc"), ("Name", "abd")], "Duplicate parameter key: Name"),
-            (&[("Name", "<previous>")], "Cannot specify UsePreviousValue on Parameters when ChangeSetType is CREATE"),
+            (
+                &[("Name", "<previous>")],
+                "Cannot specify UsePreviousValue on Parameters when ChangeSetType is CREATE",
+            ),
         ];
         for (parameters, message) in rows {
-            assert_eq!(resolve(&template, &given(parameters), None), Err(invalid(*message)), "{parameters:?}");
+            assert_eq!(
+                resolve(&template, &given(parameters), None),
+                Err(invalid(*message)),
+                "{parameters:?}"
+            );
         }
         let previous = Parameters::new();
         assert_eq!(
             resolve(&template, &given(&[("Name", "<previous>")]), Some(&previous)),
-            Err(invalid("Invalid input for parameter key Name. Cannot specify usePreviousValue as true for a parameter key not in the previous template"))
+            Err(invalid(
+                "Invalid input for parameter key Name. Cannot specify usePreviousValue as true for a parameter key not in the previous template"
+            ))
         );
         let bare = Template::parse("Resources: {R: {Type: AWS::SNS::Topic}}").unwrap();
         assert_eq!(

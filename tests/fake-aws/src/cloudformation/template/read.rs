@@ -8,13 +8,30 @@ use crate::error::ApiError;
 
 /// The functions that have a long form starting with `Fn::`.
 const FUNCTIONS: &[&str] = &[
-    "And", "Base64", "Cidr", "Equals", "FindInMap", "GetAtt", "GetAZs", "If", "ImportValue", "Join",
-    "Length", "Not", "Or", "Select", "Split", "Sub", "ToJsonString", "Transform",
+    "And",
+    "Base64",
+    "Cidr",
+    "Equals",
+    "FindInMap",
+    "GetAtt",
+    "GetAZs",
+    "If",
+    "ImportValue",
+    "Join",
+    "Length",
+    "Not",
+    "Or",
+    "Select",
+    "Split",
+    "Sub",
+    "ToJsonString",
+    "Transform",
 ];
 
 /// Reads a body. The error texts are those of the service.
 pub(super) fn read(text: &str) -> Result<Value, ApiError> {
-    let value = if text.trim_start().starts_with('{') { read_json(text)? } else { read_yaml(text)? };
+    let value =
+        if text.trim_start().starts_with('{') { read_json(text)? } else { read_yaml(text)? };
     if value.is_object() {
         Ok(value)
     } else {
@@ -25,7 +42,9 @@ pub(super) fn read(text: &str) -> Result<Value, ApiError> {
 fn read_json(text: &str) -> Result<Value, ApiError> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        invalid(format!("Template format error: JSON not well-formed. (line {line}, column {column})"))
+        invalid(format!(
+            "Template format error: JSON not well-formed. (line {line}, column {column})"
+        ))
     })?;
     refuse_null(&value, "")?;
     Ok(value)
@@ -38,9 +57,9 @@ fn refuse_null(value: &Value, path: &str) -> Result<(), ApiError> {
             .iter()
             .enumerate()
             .try_for_each(|(index, item)| refuse_null(item, &format!("{path}/{index}"))),
-        Value::Object(members) => {
-            members.iter().try_for_each(|(key, member)| refuse_null(member, &format!("{path}/{key}")))
-        }
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(key, member)| refuse_null(member, &format!("{path}/{key}"))),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
@@ -53,7 +72,9 @@ fn read_yaml(text: &str) -> Result<Value, ApiError> {
     let yaml: Yaml = serde_yaml::from_str(text).map_err(|error| {
         let (line, column) =
             error.location().map_or((1, 1), |location| (location.line(), location.column()));
-        invalid(format!("Template format error: YAML not well-formed. (line {line}, column {column})"))
+        invalid(format!(
+            "Template format error: YAML not well-formed. (line {line}, column {column})"
+        ))
     })?;
     if yaml.is_null() {
         return Ok(Value::Null);
@@ -173,14 +194,23 @@ Resources:
             ("a: [", "Template format error: YAML not well-formed. (line 2, column 1)"),
             ("- a", "Template format error: unsupported structure."),
             ("", "Template format error: unsupported structure."),
-            ("Outputs: {A: {Value: }}", "[/Outputs/A/Value] 'null' values are not allowed in templates"),
+            (
+                "Outputs: {A: {Value: }}",
+                "[/Outputs/A/Value] 'null' values are not allowed in templates",
+            ),
             ("{\"A\": [null]}", "[/A/0] 'null' values are not allowed in templates"),
             (
                 "Resources:\n  R:\n    Condition:\n      StringEquals:\n        ? !Sub '${Issuer}:aud'\n        : openshift\n",
                 "Template format error: [/Resources/R/Condition/StringEquals] map keys must be strings; received a map instead",
             ),
-            ("A: {1: x}", "Template format error: [/A] map keys must be strings; received numeric [1] instead"),
-            ("A: !Nope x", "Template format error: YAML not well-formed. Unknown tag !Nope at [/A]"),
+            (
+                "A: {1: x}",
+                "Template format error: [/A] map keys must be strings; received numeric [1] instead",
+            ),
+            (
+                "A: !Nope x",
+                "Template format error: YAML not well-formed. Unknown tag !Nope at [/A]",
+            ),
         ];
         for (text, message) in rows {
             assert_eq!(read(text).unwrap_err(), invalid(message), "{text}");

@@ -61,7 +61,9 @@ fn collect(value: &Value, found: &mut Vec<Reference>) {
 /// Reads the argument of `Fn::GetAtt` in both of its forms.
 pub(super) fn get_att(argument: &Value) -> Option<Reference> {
     let (resource, attribute) = match argument {
-        Value::String(text) => text.split_once('.').map(|(left, right)| (left.to_owned(), right.to_owned()))?,
+        Value::String(text) => {
+            text.split_once('.').map(|(left, right)| (left.to_owned(), right.to_owned()))?
+        }
         Value::Array(items) => {
             let mut items = items.iter().filter_map(Value::as_str);
             let resource = items.next()?.to_owned();
@@ -134,7 +136,9 @@ mod tests {
             .into_iter()
             .map(|reference| match reference {
                 Reference::Name(name) => name,
-                Reference::Attribute { resource, attribute, .. } => format!("{resource}.{attribute}"),
+                Reference::Attribute { resource, attribute, .. } => {
+                    format!("{resource}.{attribute}")
+                }
             })
             .collect();
         assert_eq!(found, ["P", "R.Outputs.X", "S", "Q", "R.Arn", "T", "AWS::NoValue"]);

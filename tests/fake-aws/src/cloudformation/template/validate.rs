@@ -11,16 +11,41 @@ use crate::cloudformation::kinds;
 use crate::error::ApiError;
 
 const SECTIONS: &[&str] = &[
-    "AWSTemplateFormatVersion", "Conditions", "Description", "Hooks", "Mappings", "Metadata", "Outputs",
-    "Parameters", "Resources", "Rules", "Transform",
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Hooks",
+    "Mappings",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Rules",
+    "Transform",
 ];
 const RESOURCE_MEMBERS: &[&str] = &[
-    "Condition", "CreationPolicy", "DeletionPolicy", "DependsOn", "Metadata", "Properties", "Type",
-    "UpdatePolicy", "UpdateReplacePolicy",
+    "Condition",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "DependsOn",
+    "Metadata",
+    "Properties",
+    "Type",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
 ];
 const PARAMETER_MEMBERS: &[&str] = &[
-    "AllowedPattern", "AllowedValues", "ConstraintDescription", "Default", "Description", "MaxLength",
-    "MaxValue", "MinLength", "MinValue", "NoEcho", "Type",
+    "AllowedPattern",
+    "AllowedValues",
+    "ConstraintDescription",
+    "Default",
+    "Description",
+    "MaxLength",
+    "MaxValue",
+    "MinLength",
+    "MinValue",
+    "NoEcho",
+    "Type",
 ];
 
 /// See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>.
@@ -31,10 +56,14 @@ const LONGEST_DESCRIPTION: usize = 1_024;
 
 /// Checks sections, members and names.
 pub(super) fn shape(root: &Value) -> Result<(), ApiError> {
-    let sections = root.as_object().ok_or_else(|| invalid("Template format error: unsupported structure."))?;
+    let sections =
+        root.as_object().ok_or_else(|| invalid("Template format error: unsupported structure."))?;
     let odd = unknown(sections, SECTIONS);
     if !odd.is_empty() {
-        return Err(invalid(format!("Invalid template property or properties [{}]", odd.join(", "))));
+        return Err(invalid(format!(
+            "Invalid template property or properties [{}]",
+            odd.join(", ")
+        )));
     }
     match sections.get("AWSTemplateFormatVersion") {
         None => {}
@@ -50,7 +79,9 @@ pub(super) fn shape(root: &Value) -> Result<(), ApiError> {
         match description.as_str() {
             None => return Err(invalid("Template format error: Description must be a string.")),
             Some(text) if text.len() > LONGEST_DESCRIPTION => {
-                return Err(invalid("Template format error: 'Description' length is greater than 1024."));
+                return Err(invalid(
+                    "Template format error: 'Description' length is greater than 1024.",
+                ));
             }
             Some(_) => {}
         }
@@ -60,14 +91,21 @@ pub(super) fn shape(root: &Value) -> Result<(), ApiError> {
     outputs_shape(members(sections, "Outputs")?)
 }
 
-fn members<'a>(sections: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, ApiError> {
+fn members<'a>(
+    sections: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a Map<String, Value>>, ApiError> {
     match sections.get(name) {
         None => Ok(None),
         Some(Value::Object(members)) => {
             let word = name.strip_suffix('s').unwrap_or(name);
-            let odd = members.keys().find(|key| !key.chars().all(|letter| letter.is_ascii_alphanumeric()));
+            let odd = members
+                .keys()
+                .find(|key| !key.chars().all(|letter| letter.is_ascii_alphanumeric()));
             match odd {
-                Some(key) => Err(invalid(format!("Template format error: {word} name {key} is non alphanumeric."))),
+                Some(key) => Err(invalid(format!(
+                    "Template format error: {word} name {key} is non alphanumeric."
+                ))),
                 None => Ok(Some(members)),
             }
         }
@@ -91,7 +129,9 @@ fn parameters_shape(declared: Option<&Map<String, Value>>) -> Result<(), ApiErro
             return Err(invalid("Template format error: Any Parameters member must be an object."));
         };
         let Some(kind) = declaration.get("Type").and_then(Value::as_str) else {
-            return Err(invalid("Template format error: Every Parameters object must contain a Type member."));
+            return Err(invalid(
+                "Template format error: Every Parameters object must contain a Type member.",
+            ));
         };
         if let Some(odd) = unknown(declaration, PARAMETER_MEMBERS).first() {
             return Err(invalid(format!("Invalid template parameter property '{odd}'")));
@@ -100,7 +140,9 @@ fn parameters_shape(declared: Option<&Map<String, Value>>) -> Result<(), ApiErro
             || kind.starts_with("AWS::")
             || kind.starts_with("List<AWS::");
         if !is_known {
-            return Err(invalid(format!("Template format error: Unrecognized parameter type: {kind}")));
+            return Err(invalid(format!(
+                "Template format error: Unrecognized parameter type: {kind}"
+            )));
         }
         if let Some(pattern) = declaration.get("AllowedPattern").and_then(Value::as_str)
             && parameters::compile(pattern).is_none()
@@ -115,7 +157,9 @@ fn parameters_shape(declared: Option<&Map<String, Value>>) -> Result<(), ApiErro
 
 fn resources_shape(declared: Option<&Map<String, Value>>) -> Result<(), ApiError> {
     let Some(declared) = declared.filter(|declared| !declared.is_empty()) else {
-        return Err(invalid("Template format error: At least one Resources member must be defined."));
+        return Err(invalid(
+            "Template format error: At least one Resources member must be defined.",
+        ));
     };
     if declared.len() > MOST_RESOURCES {
         return Err(limit("resources", declared.len(), MOST_RESOURCES));
@@ -149,7 +193,10 @@ fn resources_shape(declared: Option<&Map<String, Value>>) -> Result<(), ApiError
         return Ok(());
     }
     let strange: Vec<&str> = strange.into_iter().collect();
-    Err(invalid(format!("Template format error: Unrecognized resource types: [{}]", strange.join(", "))))
+    Err(invalid(format!(
+        "Template format error: Unrecognized resource types: [{}]",
+        strange.join(", ")
+    )))
 }
 
 fn policy_shape(logical: &str, name: &str, policy: Option<&Value>) -> Result<(), ApiError> {
@@ -161,9 +208,13 @@ fn policy_shape(logical: &str, name: &str, policy: Option<&Value>) -> Result<(),
             if known {
                 return Ok(());
             }
-            Err(invalid(format!("Template format error: Unrecognized {name} {value} for resource {logical}")))
+            Err(invalid(format!(
+                "Template format error: Unrecognized {name} {value} for resource {logical}"
+            )))
         }
-        Some(_) => Err(invalid(format!("Template format error: Every {name} member must be a string."))),
+        Some(_) => {
+            Err(invalid(format!("Template format error: Every {name} member must be a string.")))
+        }
     }
 }
 
@@ -176,19 +227,23 @@ fn outputs_shape(declared: Option<&Map<String, Value>>) -> Result<(), ApiError> 
     }
     for output in declared.values() {
         if output.get("Value").is_none() {
-            return Err(invalid("Template format error: Every Outputs member must contain a Value object"));
+            return Err(invalid(
+                "Template format error: Every Outputs member must contain a Value object",
+            ));
         }
     }
     Ok(())
 }
 
 fn limit(what: &str, count: usize, most: usize) -> ApiError {
-    invalid(format!("Template format error: Number of {what}, {count}, is greater than maximum allowed, {most}"))
+    invalid(format!(
+        "Template format error: Number of {what}, {count}, is greater than maximum allowed, {most}"
+    ))
 }
 
 /// Checks that whatever is referred to exists, and that nothing waits for itself.
 pub(super) fn references(template: &Template) -> Result<(), ApiError> {
-    for transform in template.transforms() {
+    if let Some(transform) = template.transforms().into_iter().next() {
         return Err(invalid(format!("No transform named {transform} found.")));
     }
     let mut missing = BTreeSet::new();
@@ -201,7 +256,9 @@ pub(super) fn references(template: &Template) -> Result<(), ApiError> {
             )));
         }
         let declared = resource.dependencies(template);
-        missing.extend(declared.into_iter().filter(|name| !template.section("Resources").contains_key(name)));
+        missing.extend(
+            declared.into_iter().filter(|name| !template.section("Resources").contains_key(name)),
+        );
         if let Some(properties) = resource.properties() {
             check_all(template, &Value::Object(properties.clone()), &mut missing)?;
         }
@@ -227,7 +284,11 @@ fn refuse(missing: &BTreeSet<String>, block: &str) -> Result<(), ApiError> {
     )))
 }
 
-fn check_all(template: &Template, value: &Value, missing: &mut BTreeSet<String>) -> Result<(), ApiError> {
+fn check_all(
+    template: &Template,
+    value: &Value,
+    missing: &mut BTreeSet<String>,
+) -> Result<(), ApiError> {
     for reference in find_references(value) {
         match reference {
             Reference::Name(name) => {
@@ -241,9 +302,13 @@ fn check_all(template: &Template, value: &Value, missing: &mut BTreeSet<String>)
             Reference::Attribute { resource, attribute, in_sub } => {
                 let Some(target) = template.resource(&resource) else {
                     return Err(invalid(if in_sub {
-                        format!("Template error: instance of Fn::Sub references invalid resource attribute {resource}.{attribute}")
+                        format!(
+                            "Template error: instance of Fn::Sub references invalid resource attribute {resource}.{attribute}"
+                        )
                     } else {
-                        format!("Template error: instance of Fn::GetAtt references undefined resource {resource}")
+                        format!(
+                            "Template error: instance of Fn::GetAtt references undefined resource {resource}"
+                        )
                     }));
                 };
                 if !target.kind.has_attribute(&attribute) {
@@ -264,7 +329,9 @@ fn check_conditions(template: &Template) -> Result<(), ApiError> {
             let mut used = Vec::new();
             collect_conditions(member, &mut used);
             if let Some(missing) = used.iter().find(|name| !conditions.contains_key(**name)) {
-                return Err(invalid(format!("Template error: unresolved condition dependency {missing} in Fn::If")));
+                return Err(invalid(format!(
+                    "Template error: unresolved condition dependency {missing} in Fn::If"
+                )));
             }
         }
     }

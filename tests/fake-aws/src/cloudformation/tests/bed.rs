@@ -32,7 +32,11 @@ pub(super) struct SmallWorld {
 impl World for SmallWorld {
     fn template(&self, place: &ObjectPlace, _account: &str) -> Result<String, ObjectProblem> {
         let things = self.things.borrow();
-        things.objects.get(&(place.bucket.clone(), place.key.clone())).cloned().ok_or(ObjectProblem::NoKey)
+        things
+            .objects
+            .get(&(place.bucket.clone(), place.key.clone()))
+            .cloned()
+            .ok_or(ObjectProblem::NoKey)
     }
 
     fn exists(&self, _item: &Item<'_>) -> bool {
@@ -86,15 +90,25 @@ impl Bed {
     }
 
     pub(super) fn put_object(&self, bucket: &str, key: &str, body: &str) {
-        self.world.things.borrow_mut().objects.insert((bucket.to_owned(), key.to_owned()), body.to_owned());
+        self.world
+            .things
+            .borrow_mut()
+            .objects
+            .insert((bucket.to_owned(), key.to_owned()), body.to_owned());
     }
 
     /// Makes a call and returns what is inside its result element.
-    pub(super) fn call(&mut self, action: &str, parameters: &[(&str, &str)]) -> Result<Element, ApiError> {
+    pub(super) fn call(
+        &mut self,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Element, ApiError> {
         // Time passes between two calls.
         self.now += 1_000;
-        let pairs: Vec<(String, String)> =
-            parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let pairs: Vec<(String, String)> = parameters
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         let call = Call {
             action,
             form: Form::new(&pairs),
@@ -135,14 +149,23 @@ impl Bed {
         let mut steps = 0;
         while self.step() {
             steps += 1;
-            assert!(steps < 500, "nothing comes to an end: {:#?}", self.state.stacks.values().map(|stack| (stack.name(), stack.status, stack.work.is_some())).collect::<Vec<_>>());
+            assert!(
+                steps < 500,
+                "nothing comes to an end: {:#?}",
+                self.state
+                    .stacks
+                    .values()
+                    .map(|stack| (stack.name(), stack.status, stack.work.is_some()))
+                    .collect::<Vec<_>>()
+            );
         }
     }
 
     /// Creates or updates a stack and returns its id.
     pub(super) fn deploy(&mut self, action: &str, name: &str, template: &str) -> String {
         let capability = ("Capabilities.member.1", "CAPABILITY_NAMED_IAM");
-        let result = self.ok(action, &[("StackName", name), ("TemplateBody", template), capability]);
+        let result =
+            self.ok(action, &[("StackName", name), ("TemplateBody", template), capability]);
         self.run();
         result.child_text("StackId").unwrap().to_owned()
     }
@@ -152,7 +175,14 @@ impl Bed {
     }
 
     /// Makes a change set and returns its ARN.
-    pub(super) fn propose(&mut self, kind: &str, stack: &str, name: &str, template: &str, more: &[(&str, &str)]) -> String {
+    pub(super) fn propose(
+        &mut self,
+        kind: &str,
+        stack: &str,
+        name: &str,
+        template: &str,
+        more: &[(&str, &str)],
+    ) -> String {
         let mut parameters = vec![
             ("StackName", stack),
             ("ChangeSetName", name),
@@ -202,7 +232,8 @@ impl Bed {
     /// Returns the events of a stack, oldest first, as `LOGICAL STATUS` or `LOGICAL STATUS: REASON`.
     pub(super) fn events(&mut self, name: &str) -> Vec<String> {
         let result = self.ok("DescribeStackEvents", &[("StackName", name)]);
-        let mut lines: Vec<String> = members(result.child("StackEvents")).iter().map(event_line).collect();
+        let mut lines: Vec<String> =
+            members(result.child("StackEvents")).iter().map(event_line).collect();
         lines.reverse();
         lines
     }
@@ -237,7 +268,8 @@ impl Bed {
     pub(super) fn change_set(&mut self, id: &str) -> String {
         let result = self.ok("DescribeChangeSet", &[("ChangeSetName", id)]);
         let text = |name| result.child_text(name).unwrap_or_default();
-        let line = format!("{} {} {}", text("Status"), text("ExecutionStatus"), text("StatusReason"));
+        let line =
+            format!("{} {} {}", text("Status"), text("ExecutionStatus"), text("StatusReason"));
         line.trim_end().to_owned()
     }
 }
@@ -270,7 +302,11 @@ fn change_line(change: &Element) -> String {
     for detail in members(change.child("Details")) {
         let target = detail.child("Target").unwrap();
         let part = |name| target.child_text(name).unwrap_or_default();
-        let place = if part("Path").is_empty() { format!("{}.{}", part("Attribute"), part("Name")) } else { part("Path").to_owned() };
+        let place = if part("Path").is_empty() {
+            format!("{}.{}", part("Attribute"), part("Name"))
+        } else {
+            part("Path").to_owned()
+        };
         line = format!("{line} [{place} {}", detail.child_text("Evaluation").unwrap());
         line = format!("{line} {}", detail.child_text("ChangeSource").unwrap());
         if let Some(cause) = detail.child_text("CausingEntity") {

@@ -51,14 +51,22 @@ fn nested_bed() -> Bed {
 #[test]
 fn a_change_set_for_a_creation_makes_a_stack_in_review() {
     let mut bed = Bed::held();
-    let parameters = [("StackName", "s"), ("ChangeSetName", "c"), ("ChangeSetType", "CREATE"), ("TemplateBody", TEMPLATE), ("ClientToken", "t")];
+    let parameters = [
+        ("StackName", "s"),
+        ("ChangeSetName", "c"),
+        ("ChangeSetType", "CREATE"),
+        ("TemplateBody", TEMPLATE),
+        ("ClientToken", "t"),
+    ];
     let first = bed.ok("CreateChangeSet", &parameters);
     let id = first.child_text("Id").unwrap().to_owned();
     assert_eq!(bed.verdict("s"), "REVIEW_IN_PROGRESS: User Initiated");
     assert_eq!(bed.change_set(&id), "CREATE_PENDING UNAVAILABLE");
     assert_eq!(
         bed.refused("ExecuteChangeSet", &[("ChangeSetName", &id)]),
-        format!("InvalidChangeSetStatus: ChangeSet [{id}] cannot be executed in its current status of [CREATE_PENDING]")
+        format!(
+            "InvalidChangeSetStatus: ChangeSet [{id}] cannot be executed in its current status of [CREATE_PENDING]"
+        )
     );
     bed.step();
     assert_eq!(bed.change_set(&id), "CREATE_IN_PROGRESS UNAVAILABLE");
@@ -67,7 +75,10 @@ fn a_change_set_for_a_creation_makes_a_stack_in_review() {
     assert_eq!(bed.changes(&id, "false"), ["Add Bucket", "Add Policy", "Add Topic"]);
     // The same token brings the same change set, another one does not.
     assert_eq!(bed.ok("CreateChangeSet", &parameters).child_text("Id"), Some(id.as_str()));
-    assert_eq!(bed.refused("CreateChangeSet", &parameters[..4]), "AlreadyExistsException: ChangeSet c already exists");
+    assert_eq!(
+        bed.refused("CreateChangeSet", &parameters[..4]),
+        "AlreadyExistsException: ChangeSet c already exists"
+    );
     bed.ok("ExecuteChangeSet", &[("ChangeSetName", &id)]);
     assert_eq!(bed.change_set(&id), "CREATE_COMPLETE EXECUTE_IN_PROGRESS");
     bed.run();
@@ -81,7 +92,8 @@ fn a_change_set_for_a_creation_makes_a_stack_in_review() {
 fn changes_are_told_with_their_causes_and_values() {
     let mut bed = Bed::new();
     bed.create("s", TEMPLATE);
-    let days = [("Parameters.member.1.ParameterKey", "Days"), ("Parameters.member.1.ParameterValue", "9")];
+    let days =
+        [("Parameters.member.1.ParameterKey", "Days"), ("Parameters.member.1.ParameterValue", "9")];
     let set = bed.propose("UPDATE", "s", "days", TEMPLATE, &days);
     // In place: the policy refers to an attribute of what changes, which only may change too.
     assert_eq!(
@@ -93,19 +105,29 @@ fn changes_are_told_with_their_causes_and_values() {
     );
     assert_eq!(
         bed.changes(&set, "true"),
-        ["Modify Bucket Replacement=False [/Properties/LifecycleConfiguration/Rules/0/ExpirationInDays Static ParameterReference Days 7->9]"]
+        [
+            "Modify Bucket Replacement=False [/Properties/LifecycleConfiguration/Rules/0/ExpirationInDays Static ParameterReference Days 7->9]"
+        ]
     );
-    let name = [("Parameters.member.1.ParameterKey", "Name"), ("Parameters.member.1.ParameterValue", "two")];
+    let name = [
+        ("Parameters.member.1.ParameterKey", "Name"),
+        ("Parameters.member.1.ParameterValue", "two"),
+    ];
     let set = bed.propose("UPDATE", "s", "name", TEMPLATE, &name);
     assert_eq!(
         bed.changes(&set, "true"),
-        ["Modify Bucket Replacement=True PolicyAction=ReplaceAndDelete [/Properties/BucketName Static ParameterReference Name one-bucket->two-bucket]"]
+        [
+            "Modify Bucket Replacement=True PolicyAction=ReplaceAndDelete [/Properties/BucketName Static ParameterReference Name one-bucket->two-bucket]"
+        ]
     );
     assert_eq!(
         bed.changes(&set, "false")[1],
         "Modify Policy Replacement=Conditional [Properties.Bucket Dynamic ResourceReference Bucket] [Properties.PolicyDocument Dynamic ResourceAttribute Bucket.Arn]"
     );
-    let other = TEMPLATE.replace("Topic: {Type: AWS::SNS::Topic, DeletionPolicy: Retain}", "Queue: {Type: AWS::SQS::Queue}");
+    let other = TEMPLATE.replace(
+        "Topic: {Type: AWS::SNS::Topic, DeletionPolicy: Retain}",
+        "Queue: {Type: AWS::SQS::Queue}",
+    );
     let set = bed.propose("UPDATE", "s", "other", &other, &[]);
     assert_eq!(bed.changes(&set, "true"), ["Add Queue", "Remove Topic PolicyAction=Retain"]);
     let sets = bed.ok("ListChangeSets", &[("StackName", "s")]);
@@ -120,14 +142,16 @@ fn contexts_and_pages_are_given_on_request() {
     let mut bed = Bed::new();
     bed.create("s", TEMPLATE);
     bed.state.settings.page_size = 1;
-    let days = [("Parameters.member.1.ParameterKey", "Days"), ("Parameters.member.1.ParameterValue", "9")];
+    let days =
+        [("Parameters.member.1.ParameterKey", "Days"), ("Parameters.member.1.ParameterValue", "9")];
     let set = bed.propose("UPDATE", "s", "days", TEMPLATE, &days);
     let first = bed.ok("DescribeChangeSet", &[("ChangeSetName", &set)]);
     let token = first.child_text("NextToken").unwrap();
     let second = bed.ok("DescribeChangeSet", &[("ChangeSetName", &set), ("NextToken", token)]);
     assert_eq!(members(second.child("Changes")).len(), 1);
     assert_eq!(second.child_text("NextToken"), None);
-    let values = bed.ok("DescribeChangeSet", &[("ChangeSetName", &set), ("IncludePropertyValues", "true")]);
+    let values =
+        bed.ok("DescribeChangeSet", &[("ChangeSetName", &set), ("IncludePropertyValues", "true")]);
     let change = &members(values.child("Changes"))[0];
     let context = change.child("ResourceChange").unwrap().child_text("AfterContext").unwrap();
     assert_eq!(
@@ -141,7 +165,10 @@ fn a_change_set_without_changes_fails_in_one_of_two_sentences() {
     let mut bed = Bed::new();
     bed.create("s", TEMPLATE);
     let rows = [
-        (TEMPLATE.to_owned(), "The submitted information didn't contain changes. Submit different information to create a change set."),
+        (
+            TEMPLATE.to_owned(),
+            "The submitted information didn't contain changes. Submit different information to create a change set.",
+        ),
         (format!("{TEMPLATE}\n# a remark\n"), "No updates are to be performed."),
     ];
     for (template, reason) in rows {
@@ -149,7 +176,9 @@ fn a_change_set_without_changes_fails_in_one_of_two_sentences() {
         assert_eq!(bed.change_set(&set), format!("FAILED UNAVAILABLE {reason}"));
         assert_eq!(
             bed.refused("ExecuteChangeSet", &[("ChangeSetName", &set)]),
-            format!("InvalidChangeSetStatus: ChangeSet [{set}] cannot be executed in its current status of [FAILED]")
+            format!(
+                "InvalidChangeSetStatus: ChangeSet [{set}] cannot be executed in its current status of [FAILED]"
+            )
         );
         bed.ok("DeleteChangeSet", &[("ChangeSetName", &set)]);
         let refused = bed.refused("DescribeChangeSet", &[("ChangeSetName", &set)]);
@@ -169,23 +198,36 @@ fn nested_change_sets_show_what_only_may_change() {
     let description = bed.ok("DescribeChangeSet", &[("ChangeSetName", &create)]);
     let children: Vec<String> = members(description.child("Changes"))
         .iter()
-        .map(|change| change.child("ResourceChange").unwrap().child_text("ChangeSetId").unwrap().to_owned())
+        .map(|change| {
+            change.child("ResourceChange").unwrap().child_text("ChangeSetId").unwrap().to_owned()
+        })
         .collect();
     let core = bed.ok("DescribeChangeSet", &[("ChangeSetName", &children[0])]);
     assert_eq!(core.child_text("RootChangeSetId"), Some(create.as_str()));
     assert_eq!(core.child_text("ParentChangeSetId"), Some(create.as_str()));
     let review = core.child_text("StackId").unwrap().to_owned();
     assert_eq!(bed.status(&review), "REVIEW_IN_PROGRESS");
-    assert!(bed.refused("ExecuteChangeSet", &[("ChangeSetName", &children[0])]).contains("Execute its root change set"));
+    assert!(
+        bed.refused("ExecuteChangeSet", &[("ChangeSetName", &children[0])])
+            .contains("Execute its root change set")
+    );
     bed.ok("ExecuteChangeSet", &[("ChangeSetName", &create), ("ClientRequestToken", "t")]);
     assert_eq!(bed.status("main"), "CREATE_COMPLETE");
     // The stack in review has become the nested stack.
     assert_eq!(bed.physical("main", "Core"), review);
     assert_eq!(bed.change_set(&children[0]), "CREATE_COMPLETE EXECUTE_COMPLETE");
     let same = bed.propose("UPDATE", "main", "same", MAIN, &[NESTED]);
-    assert!(bed.change_set(&same).starts_with("FAILED UNAVAILABLE The submitted information"), "{}", bed.change_set(&same));
+    assert!(
+        bed.change_set(&same).starts_with("FAILED UNAVAILABLE The submitted information"),
+        "{}",
+        bed.change_set(&same)
+    );
     // Only the first child changes; the second one is listed because of an output that stays.
-    let two = [NESTED, ("Parameters.member.1.ParameterKey", "Suffix"), ("Parameters.member.1.ParameterValue", "two")];
+    let two = [
+        NESTED,
+        ("Parameters.member.1.ParameterKey", "Suffix"),
+        ("Parameters.member.1.ParameterValue", "two"),
+    ];
     let update = bed.propose("UPDATE", "main", "two", MAIN, &two);
     assert_eq!(
         bed.changes(&update, "false"),
@@ -195,7 +237,12 @@ fn nested_change_sets_show_what_only_may_change() {
         ]
     );
     let description = bed.ok("DescribeChangeSet", &[("ChangeSetName", &update)]);
-    let queues = members(description.child("Changes"))[1].child("ResourceChange").unwrap().child_text("ChangeSetId").unwrap().to_owned();
+    let queues = members(description.child("Changes"))[1]
+        .child("ResourceChange")
+        .unwrap()
+        .child_text("ChangeSetId")
+        .unwrap()
+        .to_owned();
     assert_eq!(
         bed.changes(&queues, "false"),
         ["Modify Queue Replacement=False [Properties.Tags Dynamic ParameterReference TopicArn]"]
@@ -238,8 +285,14 @@ fn a_nested_change_set_that_fails_fails_the_root() {
     bed.put_object("templates", "queues.yaml", "Resources: {}");
     let set = bed.propose("CREATE", "main", "c", MAIN, &[NESTED]);
     let line = bed.change_set(&set);
-    let child = line.split("Nested change set ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    assert_eq!(line, format!("FAILED UNAVAILABLE Nested change set {child} was not successfully created: Currently in FAILED."));
+    let child =
+        line.split("Nested change set ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert_eq!(
+        line,
+        format!(
+            "FAILED UNAVAILABLE Nested change set {child} was not successfully created: Currently in FAILED."
+        )
+    );
     assert_eq!(
         bed.change_set(&child),
         "FAILED UNAVAILABLE Template format error: At least one Resources member must be defined."
@@ -260,12 +313,20 @@ Resources:
         bed.change_set(&set),
         "FAILED UNAVAILABLE The following hook(s)/validation failed: [AWS::EarlyValidation::PropertyValidation, AWS::EarlyValidation::ResourceExistenceCheck]. To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure information."
     );
-    let events = bed.ok("DescribeEvents", &[("ChangeSetName", &set), ("Filters.FailedEvents", "true")]);
+    let events =
+        bed.ok("DescribeEvents", &[("ChangeSetName", &set), ("Filters.FailedEvents", "true")]);
     let mut lines: Vec<String> = members(events.child("OperationEvents"))
         .iter()
         .map(|event| {
             let text = |name| event.child_text(name).unwrap_or_default();
-            format!("{} {} {} {} {}", text("EventType"), text("LogicalResourceId"), text("ValidationName"), text("ValidationStatusReason"), text("ValidationPath"))
+            format!(
+                "{} {} {} {} {}",
+                text("EventType"),
+                text("LogicalResourceId"),
+                text("ValidationName"),
+                text("ValidationStatusReason"),
+                text("ValidationPath")
+            )
         })
         .collect();
     lines.sort();
@@ -284,7 +345,9 @@ Resources:
         reason: "names start with org".to_owned(),
     });
     let set = bed.propose("CREATE", "s", "d", &good, &[]);
-    assert!(bed.change_set(&set).starts_with("FAILED UNAVAILABLE The following hook(s)/validation failed: [Org::Rules::Names]."));
+    assert!(bed.change_set(&set).starts_with(
+        "FAILED UNAVAILABLE The following hook(s)/validation failed: [Org::Rules::Names]."
+    ));
     bed.state.hooks.clear();
     bed.state.hooks.push(PlannedHook {
         type_name: "Org::Rules::Roles".to_owned(),
@@ -296,7 +359,11 @@ Resources:
     let hooks = bed.ok("DescribeChangeSetHooks", &[("ChangeSetName", &set)]);
     assert_eq!(members(hooks.child("Hooks")).len(), 1);
     bed.ok("ExecuteChangeSet", &[("ChangeSetName", &set)]);
-    let id = bed.ok("DescribeChangeSet", &[("ChangeSetName", &set)]).child_text("StackId").unwrap().to_owned();
+    let id = bed
+        .ok("DescribeChangeSet", &[("ChangeSetName", &set)])
+        .child_text("StackId")
+        .unwrap()
+        .to_owned();
     assert_eq!(bed.status(&id), "DELETE_COMPLETE");
     let events = bed.ok("DescribeEvents", &[("StackName", &id), ("Filters.FailedEvents", "true")]);
     let kinds: Vec<String> = members(events.child("OperationEvents"))
@@ -304,7 +371,9 @@ Resources:
         .map(|event| event.child_text("EventType").unwrap().to_owned())
         .collect();
     assert_eq!(kinds, ["PROVISIONING_ERROR", "HOOK_INVOCATION_ERROR"]);
-    assert!(bed.events(&id).contains(&"R CREATE_FAILED: The following hook(s) failed: [Org::Rules::Roles]".to_owned()));
+    assert!(bed.events(&id).contains(
+        &"R CREATE_FAILED: The following hook(s) failed: [Org::Rules::Roles]".to_owned()
+    ));
 }
 
 #[test]

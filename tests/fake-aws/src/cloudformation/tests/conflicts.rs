@@ -21,7 +21,10 @@ fn iam_names_collide_across_the_regions_of_an_account() {
     assert!(reason.ends_with("HandlerErrorCode: AlreadyExists)"), "{reason}");
     bed.region = super::bed::REGION.to_owned();
     let third = bed.create("t", ROLE);
-    assert!(bed.events(&third).contains(&format!("Role CREATE_FAILED: fixed already exists in stack {first}")));
+    assert!(
+        bed.events(&third)
+            .contains(&format!("Role CREATE_FAILED: fixed already exists in stack {first}"))
+    );
     bed.account = "444455556666".to_owned();
     let elsewhere = bed.create("s", ROLE);
     assert_eq!(bed.status(&elsewhere), "CREATE_COMPLETE");
@@ -35,7 +38,12 @@ fn bucket_names_are_taken_for_everybody() {
     bed.account = "444455556666".to_owned();
     let other = bed.create("s", bucket);
     let events = bed.events(&other);
-    assert!(events.iter().any(|line| line.contains("The bucket namespace is shared by all users of the system")), "{events:#?}");
+    assert!(
+        events
+            .iter()
+            .any(|line| line.contains("The bucket namespace is shared by all users of the system")),
+        "{events:#?}"
+    );
 }
 
 #[test]
@@ -75,22 +83,35 @@ fn requests_that_aws_refuses_are_refused() {
             assert_eq!(bed.refused(action, &parameters), expected);
         }
     }
-    bed.ok("UpdateTerminationProtection", &[("StackName", "s"), ("EnableTerminationProtection", "true")]);
+    bed.ok(
+        "UpdateTerminationProtection",
+        &[("StackName", "s"), ("EnableTerminationProtection", "true")],
+    );
     assert_eq!(
         bed.refused("DeleteStack", &[("StackName", "s")]),
         "ValidationError: Stack [s] cannot be deleted while TerminationProtection is enabled"
     );
-    bed.ok("UpdateTerminationProtection", &[("StackName", "s"), ("EnableTerminationProtection", "false")]);
+    bed.ok(
+        "UpdateTerminationProtection",
+        &[("StackName", "s"), ("EnableTerminationProtection", "false")],
+    );
     bed.ok("DeleteStack", &[("StackName", "never-was")]);
     let other = TOPIC.replace("Topic:", "Other:");
     bed.ok("UpdateStack", &[("StackName", "s"), ("TemplateBody", &other)]);
     assert_eq!(
         bed.refused("UpdateStack", &[("StackName", "s"), ("TemplateBody", TOPIC)]),
-        format!("ValidationError: Stack:{id} is in UPDATE_IN_PROGRESS state and can not be updated.")
+        format!(
+            "ValidationError: Stack:{id} is in UPDATE_IN_PROGRESS state and can not be updated."
+        )
     );
     assert_eq!(
-        bed.refused("CreateChangeSet", &[("StackName", "s"), ("ChangeSetName", "c"), ("TemplateBody", TOPIC)]),
-        format!("ValidationError: Stack:{id} is in UPDATE_IN_PROGRESS state and can not be updated.")
+        bed.refused(
+            "CreateChangeSet",
+            &[("StackName", "s"), ("ChangeSetName", "c"), ("TemplateBody", TOPIC)]
+        ),
+        format!(
+            "ValidationError: Stack:{id} is in UPDATE_IN_PROGRESS state and can not be updated."
+        )
     );
     assert_eq!(
         bed.refused("DeleteStack", &[("StackName", "s")]),
@@ -106,15 +127,24 @@ fn a_token_starts_an_operation_once() {
     for _ in 0..3 {
         bed.ok("ExecuteChangeSet", &[("ChangeSetName", &set), ("ClientRequestToken", "mtlog-1")]);
     }
-    let runs: Vec<_> = bed.state.executions.iter().filter(|run| run.token.as_deref() == Some("mtlog-1")).collect();
+    let runs: Vec<_> =
+        bed.state.executions.iter().filter(|run| run.token.as_deref() == Some("mtlog-1")).collect();
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].change_set_id.as_deref(), Some(set.as_str()));
     assert_eq!(
-        bed.refused("ExecuteChangeSet", &[("ChangeSetName", &set), ("ClientRequestToken", "mtlog-2")]),
-        format!("InvalidChangeSetStatus: ChangeSet [{set}] cannot be executed in its current execution status of [EXECUTE_COMPLETE]")
+        bed.refused(
+            "ExecuteChangeSet",
+            &[("ChangeSetName", &set), ("ClientRequestToken", "mtlog-2")]
+        ),
+        format!(
+            "InvalidChangeSetStatus: ChangeSet [{set}] cannot be executed in its current execution status of [EXECUTE_COMPLETE]"
+        )
     );
     let again = bed.propose("UPDATE", "s", "d", TOPIC, &[]);
-    let refused = bed.refused("ExecuteChangeSet", &[("ChangeSetName", &again), ("ClientRequestToken", "mtlog-1")]);
+    let refused = bed.refused(
+        "ExecuteChangeSet",
+        &[("ChangeSetName", &again), ("ClientRequestToken", "mtlog-1")],
+    );
     assert!(refused.starts_with("TokenAlreadyExistsException"), "{refused}");
 }
 
@@ -125,7 +155,9 @@ fn exports_bind_stacks_together() {
     let importer = "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {Tags: [{Key: t, Value: !ImportValue base-arn}]}}}";
     let early = bed.create("early", importer);
     assert_eq!(bed.status(&early), "ROLLBACK_COMPLETE");
-    assert!(bed.events(&early).contains(&"Q CREATE_FAILED: No export named base-arn found.".to_owned()));
+    assert!(
+        bed.events(&early).contains(&"Q CREATE_FAILED: No export named base-arn found.".to_owned())
+    );
     bed.create("base", exporter);
     bed.create("user", importer);
     assert_eq!(bed.status("user"), "CREATE_COMPLETE");
@@ -133,13 +165,25 @@ fn exports_bind_stacks_together() {
     assert_eq!(result.child("Imports").unwrap().child_text("member"), Some("user"));
     bed.deploy("UpdateStack", "base", &exporter.replace("TopicName: a", "TopicName: b"));
     assert_eq!(bed.status("base"), "UPDATE_ROLLBACK_COMPLETE");
-    assert!(bed.events("base").iter().any(|line| line.contains("Export base-arn cannot be updated as it is in use by user")));
+    assert!(
+        bed.events("base")
+            .iter()
+            .any(|line| line.contains("Export base-arn cannot be updated as it is in use by user"))
+    );
     bed.ok("DeleteStack", &[("StackName", "base")]);
-    assert_eq!(bed.verdict("base"), "DELETE_FAILED: Export base-arn cannot be deleted as it is in use by user");
+    assert_eq!(
+        bed.verdict("base"),
+        "DELETE_FAILED: Export base-arn cannot be deleted as it is in use by user"
+    );
     let twice = exporter.replace("${AWS::StackName}", "base");
     let other = bed.create("other", &twice.replace("TopicName: a", "TopicName: c"));
-    assert!(bed.events(&other).iter().any(|line| line.contains("Export with name base-arn is already exported by stack base. Rollback requested by user.")));
+    assert!(bed.events(&other).iter().any(|line| line.contains(
+        "Export with name base-arn is already exported by stack base. Rollback requested by user."
+    )));
     let exports = bed.ok("ListExports", &[]);
     let export = exports.child("Exports").unwrap().child("member").unwrap();
-    assert_eq!(export.child_text("Value"), Some(format!("arn:aws:sns:us-east-2:{ACCOUNT}:a").as_str()));
+    assert_eq!(
+        export.child_text("Value"),
+        Some(format!("arn:aws:sns:us-east-2:{ACCOUNT}:a").as_str())
+    );
 }

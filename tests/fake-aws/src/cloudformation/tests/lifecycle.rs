@@ -19,8 +19,11 @@ Outputs:
 ";
 
 fn update(bed: &mut Bed, template: &str, more: &[(&str, &str)]) {
-    let mut parameters =
-        vec![("StackName", "s"), ("TemplateBody", template), ("Capabilities.member.1", "CAPABILITY_NAMED_IAM")];
+    let mut parameters = vec![
+        ("StackName", "s"),
+        ("TemplateBody", template),
+        ("Capabilities.member.1", "CAPABILITY_NAMED_IAM"),
+    ];
     parameters.extend(more);
     bed.ok("UpdateStack", &parameters);
     bed.run();
@@ -29,8 +32,11 @@ fn update(bed: &mut Bed, template: &str, more: &[(&str, &str)]) {
 #[test]
 fn a_creation_goes_through_its_states_in_the_order_of_dependencies() {
     let mut bed = Bed::held();
-    let parameters =
-        [("StackName", "s"), ("TemplateBody", TEMPLATE), ("Capabilities.member.1", "CAPABILITY_NAMED_IAM")];
+    let parameters = [
+        ("StackName", "s"),
+        ("TemplateBody", TEMPLATE),
+        ("Capabilities.member.1", "CAPABILITY_NAMED_IAM"),
+    ];
     bed.ok("CreateStack", &parameters);
     assert_eq!(bed.verdict("s"), "CREATE_IN_PROGRESS: User Initiated");
     let mut states = Vec::new();
@@ -74,24 +80,46 @@ fn a_creation_goes_through_its_states_in_the_order_of_dependencies() {
 fn a_failed_creation_ends_as_its_caller_wants() {
     let failed = "The following resource(s) failed to create: [Role, Topic]. ";
     let rows = [
-        (("OnFailure", "ROLLBACK"), "ROLLBACK_COMPLETE".to_owned(), "Role DELETE_COMPLETE, Topic DELETE_COMPLETE"),
-        (("OnFailure", "DO_NOTHING"), format!("CREATE_FAILED: {failed}"), "Role CREATE_FAILED, Topic CREATE_FAILED"),
-        (("DisableRollback", "true"), format!("CREATE_FAILED: {failed}"), "Role CREATE_FAILED, Topic CREATE_FAILED"),
-        (("OnFailure", "DELETE"), "DELETE_COMPLETE".to_owned(), "Role DELETE_COMPLETE, Topic DELETE_COMPLETE"),
+        (
+            ("OnFailure", "ROLLBACK"),
+            "ROLLBACK_COMPLETE".to_owned(),
+            "Role DELETE_COMPLETE, Topic DELETE_COMPLETE",
+        ),
+        (
+            ("OnFailure", "DO_NOTHING"),
+            format!("CREATE_FAILED: {failed}"),
+            "Role CREATE_FAILED, Topic CREATE_FAILED",
+        ),
+        (
+            ("DisableRollback", "true"),
+            format!("CREATE_FAILED: {failed}"),
+            "Role CREATE_FAILED, Topic CREATE_FAILED",
+        ),
+        (
+            ("OnFailure", "DELETE"),
+            "DELETE_COMPLETE".to_owned(),
+            "Role DELETE_COMPLETE, Topic DELETE_COMPLETE",
+        ),
     ];
     for (wish, verdict, resources) in rows {
         let mut bed = Bed::new();
         bed.state.failures.push(PlannedFailure::new("Role", "no such luck").during(During::Create));
         let capability = ("Capabilities.member.1", "CAPABILITY_NAMED_IAM");
-        let result = bed.ok("CreateStack", &[("StackName", "s"), ("TemplateBody", TEMPLATE), capability, wish]);
+        let result = bed
+            .ok("CreateStack", &[("StackName", "s"), ("TemplateBody", TEMPLATE), capability, wish]);
         let id = result.child_text("StackId").unwrap().to_owned();
         assert_eq!(bed.verdict(&id), verdict, "{wish:?}");
         assert_eq!(bed.resources(&id).join(", "), resources);
         let events = bed.events(&id);
         assert!(events.contains(&"Role CREATE_FAILED: no such luck".to_owned()), "{events:?}");
-        assert!(events.contains(&"Topic CREATE_FAILED: Resource creation cancelled".to_owned()), "{events:?}");
+        assert!(
+            events.contains(&"Topic CREATE_FAILED: Resource creation cancelled".to_owned()),
+            "{events:?}"
+        );
         let announced = match wish.1 {
-            "ROLLBACK" => Some(format!("s ROLLBACK_IN_PROGRESS: {failed}Rollback requested by user.")),
+            "ROLLBACK" => {
+                Some(format!("s ROLLBACK_IN_PROGRESS: {failed}Rollback requested by user."))
+            }
             "DELETE" => Some(format!("s DELETE_IN_PROGRESS: {failed}Delete requested by user.")),
             _ => None,
         };
@@ -108,7 +136,10 @@ fn a_rollback_that_fails_keeps_what_it_could_not_delete() {
     bed.state.failures.push(PlannedFailure::new("Function", "broken").during(During::Create));
     bed.state.failures.push(PlannedFailure::new("Role", "in use").during(During::Delete));
     let id = bed.create("s", TEMPLATE);
-    assert_eq!(bed.verdict(&id), "ROLLBACK_FAILED: The following resource(s) failed to delete: [Role]. ");
+    assert_eq!(
+        bed.verdict(&id),
+        "ROLLBACK_FAILED: The following resource(s) failed to delete: [Role]. "
+    );
     assert_eq!(
         bed.resources("s"),
         ["Function DELETE_COMPLETE", "Role DELETE_FAILED", "Topic DELETE_COMPLETE"]
@@ -128,7 +159,10 @@ fn an_update_changes_replaces_adds_and_removes() {
     let mut bed = Bed::new();
     let id = bed.create("s", TEMPLATE);
     let role = bed.physical("s", "Role");
-    let other = TEMPLATE.replace("Default: one", "Default: two").replace("Topic: {", "Queue: {").replace("SNS::Topic", "SQS::Queue");
+    let other = TEMPLATE
+        .replace("Default: one", "Default: two")
+        .replace("Topic: {", "Queue: {")
+        .replace("SNS::Topic", "SQS::Queue");
     update(&mut bed, &other, &[]);
     assert_eq!(bed.verdict("s"), "UPDATE_COMPLETE");
     assert_eq!(
@@ -136,9 +170,13 @@ fn an_update_changes_replaces_adds_and_removes() {
         ["Function UPDATE_COMPLETE", "Queue CREATE_COMPLETE", "Role UPDATE_COMPLETE"]
     );
     assert_eq!((role.as_str(), bed.physical("s", "Role").as_str()), ("one-role", "two-role"));
-    let events: Vec<String> = bed.events(&id).into_iter().skip_while(|line| !line.starts_with("s UPDATE")).collect();
+    let events: Vec<String> =
+        bed.events(&id).into_iter().skip_while(|line| !line.starts_with("s UPDATE")).collect();
     let position = |wanted: &str| {
-        events.iter().position(|line| line == wanted).unwrap_or_else(|| panic!("{wanted}: {events:#?}"))
+        events
+            .iter()
+            .position(|line| line == wanted)
+            .unwrap_or_else(|| panic!("{wanted}: {events:#?}"))
     };
     let order = [
         "s UPDATE_IN_PROGRESS: User Initiated",
@@ -152,8 +190,15 @@ fn an_update_changes_replaces_adds_and_removes() {
     ];
     assert!(order.windows(2).all(|pair| position(pair[0]) < position(pair[1])), "{events:#?}");
     assert_eq!(events.iter().filter(|line| *line == "Role DELETE_COMPLETE").count(), 1);
-    let same = [("StackName", "s"), ("TemplateBody", other.as_str()), ("Capabilities.member.1", "CAPABILITY_NAMED_IAM")];
-    assert_eq!(bed.refused("UpdateStack", &same), "ValidationError: No updates are to be performed.");
+    let same = [
+        ("StackName", "s"),
+        ("TemplateBody", other.as_str()),
+        ("Capabilities.member.1", "CAPABILITY_NAMED_IAM"),
+    ];
+    assert_eq!(
+        bed.refused("UpdateStack", &same),
+        "ValidationError: No updates are to be performed."
+    );
 }
 
 #[test]
@@ -161,7 +206,10 @@ fn a_failed_update_is_taken_back() {
     let mut bed = Bed::new();
     let id = bed.create("s", TEMPLATE);
     bed.state.failures.push(PlannedFailure::new("Function", "no memory").during(During::Update));
-    let other = TEMPLATE.replace("Default: one", "Default: two").replace("Topic: {", "Queue: {").replace("SNS::Topic", "SQS::Queue");
+    let other = TEMPLATE
+        .replace("Default: one", "Default: two")
+        .replace("Topic: {", "Queue: {")
+        .replace("SNS::Topic", "SQS::Queue");
     update(&mut bed, &other, &[]);
     assert_eq!(bed.verdict("s"), "UPDATE_ROLLBACK_COMPLETE");
     assert_eq!(bed.physical("s", "Role"), "one-role");
@@ -207,10 +255,19 @@ Resources:
     let id = bed.create("s", template);
     bed.world.things.borrow_mut().full_buckets.insert("full".to_owned());
     bed.ok("DeleteStack", &[("StackName", "s")]);
-    assert_eq!(bed.verdict("s"), "DELETE_FAILED: The following resource(s) failed to delete: [Bucket]. ");
+    assert_eq!(
+        bed.verdict("s"),
+        "DELETE_FAILED: The following resource(s) failed to delete: [Bucket]. "
+    );
     assert_eq!(bed.resources("s"), ["Bucket DELETE_FAILED", "Kept DELETE_SKIPPED"]);
-    let reason = bed.events("s").into_iter().find(|line| line.starts_with("Bucket DELETE_FAILED")).unwrap();
-    assert!(reason.contains("\"The bucket you tried to delete is not empty (Service: S3, Status Code: 409,"), "{reason}");
+    let reason =
+        bed.events("s").into_iter().find(|line| line.starts_with("Bucket DELETE_FAILED")).unwrap();
+    assert!(
+        reason.contains(
+            "\"The bucket you tried to delete is not empty (Service: S3, Status Code: 409,"
+        ),
+        "{reason}"
+    );
     assert_eq!(
         bed.refused("DeleteStack", &[("StackName", "s"), ("RetainResources.member.1", "Kept")]),
         "ValidationError: Resources [Kept] in RetainResources are not in the DELETE_FAILED state"
@@ -224,7 +281,12 @@ Resources:
     // What was left behind keeps its name.
     let again = bed.create("again", template);
     let events = bed.events(&again);
-    assert!(events.iter().any(|line| line.starts_with("Kept CREATE_FAILED") && line.contains("already exists")), "{events:#?}");
+    assert!(
+        events
+            .iter()
+            .any(|line| line.starts_with("Kept CREATE_FAILED") && line.contains("already exists")),
+        "{events:#?}"
+    );
 }
 
 #[test]
@@ -242,7 +304,8 @@ Resources:
         let mut bed = Bed::new();
         bed.state.failures.push(PlannedFailure::new("Topic", "no").during(During::Create));
         let body = template.replace("POLICY", policy);
-        let parameters = [("StackName", "s"), ("TemplateBody", body.as_str()), ("RetainExceptOnCreate", wish)];
+        let parameters =
+            [("StackName", "s"), ("TemplateBody", body.as_str()), ("RetainExceptOnCreate", wish)];
         bed.ok("CreateStack", &parameters);
         assert_eq!(bed.status("s"), "ROLLBACK_COMPLETE");
         assert_eq!(bed.resources("s")[0], format!("Table {expected}"), "{policy} {wish}");

@@ -8,3 +8,4 @@ mod nested;
 mod project;
 mod reads;
 mod recovery;
+mod seeds;

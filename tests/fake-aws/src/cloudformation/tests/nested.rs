@@ -64,9 +64,15 @@ fn children_are_stacks_with_their_own_ids_and_events() {
     assert_eq!(child.child_text("ParentId"), Some(id.as_str()));
     assert_eq!(child.child_text("RootId"), Some(id.as_str()));
     let parameter = members(child.child("Parameters"));
-    assert_eq!(parameter[0].child_text("ParameterValue"), Some("arn:aws:sns:us-east-2:111122223333:fixed"));
+    assert_eq!(
+        parameter[0].child_text("ParameterValue"),
+        Some("arn:aws:sns:us-east-2:111122223333:fixed")
+    );
     let url = bed.outputs("main")["QueueUrl"].clone();
-    assert!(url.starts_with("https://sqs.us-east-2.amazonaws.com/111122223333/main-Queues-"), "{url}");
+    assert!(
+        url.starts_with("https://sqs.us-east-2.amazonaws.com/111122223333/main-Queues-"),
+        "{url}"
+    );
     assert_eq!(bed.events(&core).last().unwrap().split(' ').nth(1), Some("CREATE_COMPLETE"));
     let events = bed.events("main");
     let position = |line: &str| events.iter().position(|event| event == line).unwrap();
@@ -88,17 +94,35 @@ fn an_update_leaves_children_alone_that_do_not_change() {
     let (core, queues) = (bed.physical("main", "Core"), bed.physical("main", "Queues"));
     update(&mut bed, "two");
     assert_eq!(bed.verdict("main"), "UPDATE_COMPLETE");
-    assert_eq!((bed.status(&core).as_str(), bed.status(&queues).as_str()), ("UPDATE_COMPLETE", "CREATE_COMPLETE"));
+    assert_eq!(
+        (bed.status(&core).as_str(), bed.status(&queues).as_str()),
+        ("UPDATE_COMPLETE", "CREATE_COMPLETE")
+    );
     let events = bed.events(&core);
-    let statuses: Vec<&str> = events.iter().rev().take(5).map(|line| line.split(' ').nth(1).unwrap()).collect();
+    let statuses: Vec<&str> =
+        events.iter().rev().take(5).map(|line| line.split(' ').nth(1).unwrap()).collect();
     assert_eq!(
         statuses,
-        ["UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"]
+        [
+            "UPDATE_COMPLETE",
+            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            "UPDATE_COMPLETE",
+            "UPDATE_IN_PROGRESS",
+            "UPDATE_IN_PROGRESS"
+        ]
     );
     // The parent lists every nested stack, as CloudFormation does.
     assert!(bed.events("main").contains(&"Queues UPDATE_COMPLETE".to_owned()));
     assert_eq!(
-        bed.refused("UpdateStack", &[("StackName", "main"), ("UsePreviousTemplate", "true"), ("Parameters.member.1.ParameterKey", "Suffix"), ("Parameters.member.1.UsePreviousValue", "true")]),
+        bed.refused(
+            "UpdateStack",
+            &[
+                ("StackName", "main"),
+                ("UsePreviousTemplate", "true"),
+                ("Parameters.member.1.ParameterKey", "Suffix"),
+                ("Parameters.member.1.UsePreviousValue", "true")
+            ]
+        ),
         "ValidationError: No updates are to be performed."
     );
 }
@@ -143,12 +167,15 @@ fn a_failed_update_brings_all_children_back() {
         assert_eq!(bed.status(child), "UPDATE_ROLLBACK_COMPLETE");
     }
     let events = bed.events("main");
-    let line = format!("Queues UPDATE_FAILED: Embedded stack {queues} was not successfully updated. Currently in UPDATE_ROLLBACK_IN_PROGRESS with reason: The following resource(s) failed to update: [Queue].");
+    let line = format!(
+        "Queues UPDATE_FAILED: Embedded stack {queues} was not successfully updated. Currently in UPDATE_ROLLBACK_IN_PROGRESS with reason: The following resource(s) failed to update: [Queue]."
+    );
     assert!(events.contains(&line), "{events:#?}");
     let parameters = members(bed.describe(&core).child("Parameters"));
     assert_eq!(parameters[0].child_text("ParameterValue"), Some("one"));
     let child = bed.events(&core);
-    let held = child.iter().position(|line| line.contains("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")).unwrap();
+    let held =
+        child.iter().position(|line| line.contains("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")).unwrap();
     assert!(child[held + 1].contains("UPDATE_ROLLBACK_IN_PROGRESS"), "{child:#?}");
 }
 
@@ -156,11 +183,23 @@ fn a_failed_update_brings_all_children_back() {
 fn templates_of_children_are_refused_when_their_turn_comes() {
     let url = "https://s3.us-east-2.amazonaws.com/templates/core.yaml";
     let rows = [
-        (MAIN.replace(url, "https://example.com/core.yaml"), "TemplateURL must be a supported URL."),
-        (MAIN.replace("core.yaml", "none.yaml"), "S3 error: The specified key does not exist.\nFor more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"),
-        (MAIN.replace("Suffix: !Ref Suffix}", "Suffix: '1'}"), "Parameter 'Suffix' must match pattern [a-z]+"),
+        (
+            MAIN.replace(url, "https://example.com/core.yaml"),
+            "TemplateURL must be a supported URL.",
+        ),
+        (
+            MAIN.replace("core.yaml", "none.yaml"),
+            "S3 error: The specified key does not exist.\nFor more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",
+        ),
+        (
+            MAIN.replace("Suffix: !Ref Suffix}", "Suffix: '1'}"),
+            "Parameter 'Suffix' must match pattern [a-z]+",
+        ),
         (MAIN.replace("{Suffix: !Ref Suffix}", "{}"), "Parameters: [Suffix] must have values"),
-        (MAIN.replace("{Suffix: !Ref Suffix}", "{Suffix: a, More: b}"), "Parameters: [More] do not exist in the template"),
+        (
+            MAIN.replace("{Suffix: !Ref Suffix}", "{Suffix: a, More: b}"),
+            "Parameters: [More] do not exist in the template",
+        ),
     ];
     for (template, reason) in rows {
         let mut bed = bed();
@@ -179,7 +218,10 @@ fn a_child_without_its_capability_fails() {
     bed.ok("CreateStack", &[("StackName", "main"), ("TemplateBody", MAIN)]);
     bed.run();
     let events = bed.events("main");
-    assert!(events.contains(&"Core CREATE_FAILED: Requires capabilities : [CAPABILITY_IAM]".to_owned()), "{events:#?}");
+    assert!(
+        events.contains(&"Core CREATE_FAILED: Requires capabilities : [CAPABILITY_IAM]".to_owned()),
+        "{events:#?}"
+    );
 }
 
 #[test]
@@ -193,6 +235,8 @@ fn removing_a_child_deletes_its_stack_in_the_cleanup() {
     assert_eq!(bed.status(&queues), "DELETE_COMPLETE");
     let events = bed.events("main");
     let position = |line: &str| events.iter().position(|event| event == line).unwrap();
-    assert!(position("main UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") < position("Queues DELETE_COMPLETE"));
+    assert!(
+        position("main UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") < position("Queues DELETE_COMPLETE")
+    );
     assert_eq!(bed.resources("main"), ["Core UPDATE_COMPLETE"]);
 }

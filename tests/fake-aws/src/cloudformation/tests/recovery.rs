@@ -44,7 +44,10 @@ fn a_cancelled_update_is_taken_back() {
     bed.run();
     assert_eq!(bed.status("s"), "UPDATE_ROLLBACK_COMPLETE");
     let events = bed.events("s");
-    for line in ["s UPDATE_ROLLBACK_IN_PROGRESS: User Initiated", "First UPDATE_FAILED: Resource update cancelled"] {
+    for line in [
+        "s UPDATE_ROLLBACK_IN_PROGRESS: User Initiated",
+        "First UPDATE_FAILED: Resource update cancelled",
+    ] {
         assert!(events.contains(&line.to_owned()), "{line}: {events:#?}");
     }
 }
@@ -60,7 +63,9 @@ fn a_rollback_that_fails_can_be_continued() {
     assert_eq!(bed.verdict("s"), failed);
     assert_eq!(
         bed.refused("UpdateStack", &[("StackName", "s"), ("TemplateBody", TEMPLATE)]),
-        format!("ValidationError: Stack:{id} is in UPDATE_ROLLBACK_FAILED state and can not be updated.")
+        format!(
+            "ValidationError: Stack:{id} is in UPDATE_ROLLBACK_FAILED state and can not be updated."
+        )
     );
     bed.ok("ContinueUpdateRollback", &[("StackName", "s"), ("ClientRequestToken", "t1")]);
     assert_eq!(bed.verdict("s"), failed);
@@ -69,7 +74,8 @@ fn a_rollback_that_fails_can_be_continued() {
     assert_eq!(bed.resources("s"), ["First UPDATE_COMPLETE", "Second UPDATE_COMPLETE"]);
     // The same token again starts nothing.
     bed.ok("ContinueUpdateRollback", &[("StackName", "s"), ("ClientRequestToken", "t2")]);
-    let starts = bed.state.executions.iter().filter(|run| run.action == "ContinueUpdateRollback").count();
+    let starts =
+        bed.state.executions.iter().filter(|run| run.action == "ContinueUpdateRollback").count();
     assert_eq!(starts, 2);
 }
 
@@ -84,8 +90,16 @@ fn resources_that_fail_to_come_back_can_be_skipped() {
     let inner = bed.physical("main", "Inner");
     let name = inner.split('/').nth(1).unwrap().to_owned();
     assert_eq!(bed.status(&inner), "UPDATE_ROLLBACK_FAILED");
-    assert_eq!(bed.verdict("main"), "UPDATE_ROLLBACK_FAILED: The following resource(s) failed to update: [Inner]. ");
-    let skip = |name: &str| vec![("StackName".to_owned(), "main".to_owned()), ("ResourcesToSkip.member.1".to_owned(), name.to_owned())];
+    assert_eq!(
+        bed.verdict("main"),
+        "UPDATE_ROLLBACK_FAILED: The following resource(s) failed to update: [Inner]. "
+    );
+    let skip = |name: &str| {
+        vec![
+            ("StackName".to_owned(), "main".to_owned()),
+            ("ResourcesToSkip.member.1".to_owned(), name.to_owned()),
+        ]
+    };
     let rows = [
         ("First".to_owned(), "ValidationError: Resource [First] in ResourcesToSkip does not exist".to_owned()),
         ("Inner.First".to_owned(), "ValidationError: Resource [Inner.First] in ResourcesToSkip does not exist".to_owned()),
@@ -93,11 +107,15 @@ fn resources_that_fail_to_come_back_can_be_skipped() {
     ];
     for (wrong, message) in rows {
         let pairs = skip(&wrong);
-        let parameters: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let parameters: Vec<(&str, &str)> =
+            pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(bed.refused("ContinueUpdateRollback", &parameters), message);
     }
     let right = format!("{name}.First");
-    bed.ok("ContinueUpdateRollback", &[("StackName", "main"), ("ResourcesToSkip.member.1", &right)]);
+    bed.ok(
+        "ContinueUpdateRollback",
+        &[("StackName", "main"), ("ResourcesToSkip.member.1", &right)],
+    );
     assert_eq!(bed.verdict("main"), "UPDATE_ROLLBACK_COMPLETE");
     assert_eq!(bed.status(&inner), "UPDATE_ROLLBACK_COMPLETE");
 }
@@ -107,15 +125,22 @@ fn a_failure_that_is_kept_can_be_taken_back_or_mended() {
     for way in ["back", "mend"] {
         let mut bed = Bed::new();
         let id = bed.create("s", TEMPLATE);
-        bed.state.failures.push(PlannedFailure::new("Second", "no").during(During::Update).times(1));
+        bed.state
+            .failures
+            .push(PlannedFailure::new("Second", "no").during(During::Update).times(1));
         update(&mut bed, "s", "two", &[("DisableRollback", "true")]);
-        assert_eq!(bed.verdict("s"), "UPDATE_FAILED: The following resource(s) failed to update: [Second]. ");
+        assert_eq!(
+            bed.verdict("s"),
+            "UPDATE_FAILED: The following resource(s) failed to update: [Second]. "
+        );
         if way == "back" {
             bed.ok("RollbackStack", &[("StackName", "s"), ("ClientRequestToken", "back")]);
             assert_eq!(bed.verdict("s"), "UPDATE_ROLLBACK_COMPLETE");
             assert_eq!(
                 bed.refused("RollbackStack", &[("StackName", "s")]),
-                format!("ValidationError: Stack:{id} is in UPDATE_ROLLBACK_COMPLETE state and can not be rolled back.")
+                format!(
+                    "ValidationError: Stack:{id} is in UPDATE_ROLLBACK_COMPLETE state and can not be rolled back."
+                )
             );
         } else {
             update(&mut bed, "s", "two", &[]);
@@ -150,10 +175,12 @@ fn an_automatic_rollback_is_an_operation_of_its_own() {
         bed.state.failures.push(PlannedFailure::new("Second", "no").during(During::Update));
         update(&mut bed, "s", "two", &[("ClientRequestToken", "token-1")]);
         let stack = &bed.state.stacks[&id];
-        let kinds: Vec<&str> = stack.operations.iter().map(|operation| operation.kind.as_str()).collect();
+        let kinds: Vec<&str> =
+            stack.operations.iter().map(|operation| operation.kind.as_str()).collect();
         assert_eq!(kinds, expected);
         let last = stack.operations.last().unwrap().id.clone();
-        let rolled_back = stack.events.iter().filter(|event| event.operation == last && event.logical == "s");
+        let rolled_back =
+            stack.events.iter().filter(|event| event.operation == last && event.logical == "s");
         assert!(rolled_back.clone().any(|event| event.status == "UPDATE_ROLLBACK_IN_PROGRESS"));
         assert!(rolled_back.clone().all(|event| event.token.as_deref() == Some("token-1")));
     }
