@@ -1,3 +1,5 @@
+//! Tables of requests against policies.
+
 use serde_json::{Value, json};
 
 use super::*;
