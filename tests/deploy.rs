@@ -430,32 +430,6 @@ fn an_interrupt_detaches_and_the_next_run_joins_the_operation() {
 }
 
 #[test]
-fn a_stack_of_the_replaced_script_is_taken_over() {
-    let (fake, mtlog) = started();
-    let template = include_str!("../templates/global/central-log-distribution-role.yaml");
-    fake.cloudformation().put_stack(
-        &SeedStack::new(ACCOUNT, REGION, GLOBAL, StackStatus::UpdateComplete)
-            .template(template)
-            .parameter("RandomSuffix", "0123abcd")
-            .tag("DeployedAt", "2025-08-16T10:00:00Z")
-            .tag("DeployedBy", "somebody")
-            .tag("CostCentre", "42"),
-    );
-    let role = "arn:aws:iam::111111111111:role/ROSA-CentralLogDistributionRole-0123abcd";
-    let report = mtlog.run(&["deploy", "global", "-y", "-o", "json"]).exits(0).json();
-    assert_eq!(
-        report["stacks"][0]["outputs"]["CentralLogDistributionRoleArn"], role,
-        "the role keeps its name"
-    );
-    let tags = fake.cloudformation().stack(ACCOUNT, REGION, GLOBAL).unwrap().tags;
-    let keys: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["CostCentre", "ManagedBy", "Project"]);
-    fake.clear_journal();
-    mtlog.run(&["deploy", "global", "-y"]).exits(0).says(&["Nothing to do"]);
-    assert_eq!(names_of_writes(&fake), Vec::<String>::new());
-}
-
-#[test]
 fn outputs_are_given_to_shells_and_files() {
     let (_fake, mtlog) = deployed();
     let env = mtlog.run(&["outputs", "regional", "--format", "env"]).exits(0).stdout;

@@ -8,11 +8,12 @@ use super::{
     outputs::quoted,
     target::{self, Opened, StackArgs},
 };
-use crate::aws::session::Profile;
 use crate::{
-    aws::session::Keys,
-    config::layers::{self, Source},
-    config::vars,
+    aws::session::{Keys, Profile},
+    config::{
+        layers::{self, Source},
+        vars,
+    },
     deploy::target::Target,
     error::{CliError, ExitStatus, Message},
 };
@@ -57,8 +58,9 @@ pub async fn run(context: &Context<'_>, args: EnvArgs) -> Result<ExitStatus, Cli
     let mut variables = names(context, &opened).await?;
     if let Some(role) = &args.role_arn {
         variables.extend(credentials(&opened, role).await?);
-    } else if let Some(profile) = &opened.settings.connection.session.profile {
-        let (Profile::Demanded(name) | Profile::Suggested(name)) = profile;
+    } else if let Some(Profile::Demanded(name) | Profile::Suggested(name)) =
+        &opened.settings.connection.session.profile
+    {
         variables.push(("AWS_PROFILE", name.clone()));
     }
     let lines: Vec<String> = variables

@@ -2,6 +2,7 @@
 
 use super::change_set::{ChangeSetKind, Proposal};
 use super::engine::{OnFailure, Origin, Request};
+use super::events::Cause;
 use super::plans::{During, PlannedFailure};
 use super::settings::{EarlyValidation, Pace};
 use super::state::{Definition, RollbackConfiguration, Stack, State};
@@ -229,7 +230,17 @@ impl Way<'_> {
         }
     }
 
+    fn cause(&mut self) -> Cause {
+        Cause { operation: self.state.random.uuid(), token: self.seed.token.clone() }
+    }
+
     fn review(&mut self) {
+        let cause = self.cause();
+        if let Some(mut stack) = self.state.stacks.remove(&self.id) {
+            let status = StackStatus::ReviewInProgress;
+            self.state.report_stack(&mut stack, &cause, status, Some("User Initiated"), self.now);
+            self.state.stacks.insert(self.id.clone(), stack);
+        }
         let proposal = Proposal {
             name: self.seed.change_set.clone(),
             kind: ChangeSetKind::Create,
@@ -293,10 +304,7 @@ impl Way<'_> {
 
     /// Gives the stack a state that the fake has no way to.
     fn pretend(&mut self, status: StackStatus) {
-        let cause = super::events::Cause {
-            operation: self.state.random.uuid(),
-            token: self.seed.token.clone(),
-        };
+        let cause = self.cause();
         if let Some(mut stack) = self.state.stacks.remove(&self.id) {
             stack.begin(cause.operation.clone(), OperationType::UpdateStack, self.now);
             self.state.report_stack(&mut stack, &cause, status, None, self.now);
