@@ -1,5 +1,7 @@
 //! The command line's grammar: clap types only, no behaviour.
 
+#![expect(clippy::doc_markdown, reason = "the doc comments of flags are help texts")]
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -37,7 +39,7 @@ const EXIT_CODES: &str = "Exit status: 0 done, or nothing to do · 1 unexpected 
 8 conflict · 9 timed out, the operation goes on · 64 usage · 130 detached by Ctrl-C, the operation goes on";
 
 /// What the terminal shows.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct DisplayArgs {
     /// Form of the data on standard output
     #[arg(
@@ -50,7 +52,7 @@ pub struct DisplayArgs {
         help_heading = "Display"
     )]
     pub output: OutputFormat,
-    /// When to use colours [env: `NO_COLOR`]
+    /// When to use colours [env: NO_COLOR]
     #[arg(
         long,
         global = true,
@@ -80,16 +82,16 @@ pub struct FileArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// Named profile of ~/.aws/config [env: `AWS_PROFILE`]
+    /// Named profile of ~/.aws/config [env: AWS_PROFILE]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Region [env: `AWS_REGION`]
+    /// Region [env: AWS_REGION]
     #[arg(long, short = 'r', value_name = "REGION")]
     pub region: Option<String>,
-    /// Refuse to touch any other account [env: `AWS_ACCOUNT_ID`]
+    /// Refuse to touch any other account [env: AWS_ACCOUNT_ID]
     #[arg(long, value_name = "ID")]
     pub account: Option<String>,
-    /// Send every call here instead of to AWS [env: `AWS_ENDPOINT_URL`]
+    /// Send every call here instead of to AWS [env: AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
@@ -128,35 +130,109 @@ impl ConsentArgs {
     }
 }
 
-/// The commands.
+/// The commands. Each is described where its arguments are.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Create or update stacks
     Deploy(Box<commands::deploy::DeployArgs>),
-    /// Show what a deployment would change; no call that writes is made
     Plan(Box<commands::deploy::PlanArgs>),
-    /// Delete stacks
     Destroy(commands::destroy::DestroyArgs),
-    /// Show every stack of the pipeline in the region
     Status(commands::status::StatusArgs),
-    /// Print what stacks tell: names, ARNs and URLs
     Outputs(commands::outputs::OutputsArgs),
-    /// Show what happened to a stack and to those nested in it
     Events(commands::events::EventsArgs),
-    /// Explain a code such as MT001, or list all of them
     Explain(commands::explain::ExplainArgs),
-    /// Show settings and where they come from
     Config(commands::config::ConfigArgs),
-    /// Print the environment that another program needs
     Env(commands::env::EnvArgs),
-    /// Write realistic pod logs to standard output, a directory or the bucket
     Generate(Box<commands::generate::GenerateArgs>),
-    /// Build and push the engine's image
     Image(commands::image::ImageArgs),
-    /// Fill in, apply and check the Kubernetes manifests
     K8s(Box<commands::k8s::K8sArgs>),
-    /// Run the engine: deliver log objects to their tenants
     Process(Box<commands::process::ProcessArgs>),
-    /// Keep tenants: who gets which logs, and where
     Tenant(commands::tenant::TenantArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::config::vars;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    /// Calls `visit` with every argument of every command.
+    fn every_argument(command: &clap::Command, visit: &mut impl FnMut(&clap::Arg)) {
+        command.get_arguments().for_each(&mut *visit);
+        for subcommand in command.get_subcommands() {
+            every_argument(subcommand, visit);
+        }
+    }
+
+    #[test]
+    fn every_example_in_the_help_is_understood() {
+        fn texts(command: &clap::Command, found: &mut Vec<String>) {
+            found.extend(command.get_after_help().map(ToString::to_string));
+            for subcommand in command.get_subcommands() {
+                texts(subcommand, found);
+            }
+        }
+        let mut found = Vec::new();
+        texts(&Cli::command(), &mut found);
+        let mut examples = 0;
+        for text in found {
+            let joined = text.replace("\\\n", " ");
+            for line in joined.lines() {
+                let Some(start) = line.find("mtlog ").filter(|_| line.starts_with("  ")) else {
+                    continue;
+                };
+                let end = [")\"", " | ", " > ", " >> "]
+                    .iter()
+                    .filter_map(|end| line.get(start..)?.find(end))
+                    .min()
+                    .map_or(line.len(), |length| start + length);
+                let words =
+                    line.get(start..end).unwrap_or_default().split_whitespace().map(|word| {
+                        word.trim_matches('\'')
+                            .replace(
+                                "REPOSITORY@",
+                                "111122223333.dkr.ecr.us-east-2.amazonaws.com/x@",
+                            )
+                            .replace("DIGEST", &"0".repeat(64))
+                    });
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{line}\n{error}");
+                }
+                examples += 1;
+            }
+        }
+        assert!(examples > 10, "{examples} examples");
+    }
+
+    #[test]
+    fn flags_and_variables_agree() {
+        let mut flags = Vec::new();
+        every_argument(&Cli::command(), &mut |argument| {
+            let flag = argument.get_long().unwrap_or_default().to_owned();
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            if let Some((_, rest)) = help.split_once("[env: ")
+                && let Some((name, _)) = rest.split_once(']')
+            {
+                let name = name.trim_matches('`');
+                let variable = vars::ALL.iter().find(|variable| variable.name == name);
+                let variable = variable.unwrap_or_else(|| panic!("--{flag} names {name}"));
+                assert!(variable.flag.is_none_or(|known| known == flag), "--{flag} names {name}");
+            }
+            flags.push(flag);
+        });
+        for variable in vars::ALL {
+            if let Some(flag) = variable.flag {
+                assert!(
+                    flags.iter().any(|known| known == flag),
+                    "{} names --{flag}",
+                    variable.name
+                );
+            }
+        }
+    }
 }

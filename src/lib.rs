@@ -8,6 +8,7 @@ pub mod generate;
 pub mod image;
 pub mod k8s;
 pub mod onboard;
+pub mod script;
 pub mod template;
 
 pub mod aws;
@@ -18,21 +19,65 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser as _;
 
-use crate::{cli::Cli, config::environment::Environment, ui::Ui};
+use crate::{
+    cli::{Cli, DisplayArgs},
+    config::{environment::Environment, vars},
+    error::ExitStatus,
+    script::RegionSetting,
+    ui::Ui,
+};
 
 /// Runs the command that `arguments` spell and reports how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let environment = Environment::capture();
+    match script::words_of_script(&arguments) {
+        Some(words) => run_script(&words, environment),
+        None => run_words(arguments, environment).into(),
+    }
+}
+
+fn run_words(words: Vec<OsString>, environment: Environment) -> ExitStatus {
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => return ui::usage::report(&error),
     };
-    let environment = Environment::capture();
     let ui = Ui::new(&cli.display, &environment);
     match commands::run(cli, &ui, environment) {
-        Ok(status) => status.into(),
+        Ok(status) => status,
         Err(error) => {
             ui.error(&error);
-            error.status().into()
+            error.status()
+        }
+    }
+}
+
+/// Runs a command line of the replaced script, with its two exit codes and its last word.
+fn run_script(words: &[String], environment: Environment) -> ExitCode {
+    let ui = Ui::new(&DisplayArgs::default(), &environment);
+    let names_region = vars::REGION.names().any(|name| environment.get(name).is_some());
+    let region = if names_region { RegionSetting::Known } else { RegionSetting::Missing };
+    let status = match script::translate(words, region) {
+        Ok(translation) => {
+            for note in &translation.notes {
+                ui.status(&format!("[INFO] {note}"));
+            }
+            let words = std::iter::once("mtlog".to_owned()).chain(translation.words);
+            run_words(words.map(OsString::from).collect(), environment)
+        }
+        Err(problem) => {
+            ui.status(&format!("[ERROR] {problem}"));
+            ExitStatus::Usage
+        }
+    };
+    match status {
+        ExitStatus::Success => {
+            ui.status("[SUCCESS] done");
+            ExitStatus::Success.into()
+        }
+        _ => {
+            ui.status("[ERROR] failed");
+            ExitStatus::Unexpected.into()
         }
     }
 }

@@ -66,6 +66,45 @@ fn stacks_wire_themselves_and_a_second_run_only_reads() {
 }
 
 #[test]
+fn few_calls_are_enough() {
+    let (fake, mtlog) = started();
+    mtlog.run(&["deploy", "global", "-y"]).exits(0);
+    assert!(fake.calls("*") <= 8, "{:#?}", fake.call_counts());
+    fake.clear_journal();
+    mtlog.run(&["deploy", "global", "-y"]).exits(0);
+    assert!(fake.calls("*") <= 3, "{:#?}", fake.call_counts());
+}
+
+#[test]
+fn a_parameter_that_changes_no_resource_is_nothing_to_do() {
+    let (_fake, mtlog) = deployed();
+    let update = ["deploy", "regional", "--param", "LambdaMemoryMB=512", "-y"];
+    mtlog.run(&update).exits(0).says(&["sees no resource that would change", "Nothing to do"]);
+}
+
+#[test]
+fn a_cluster_stack_under_its_former_name_is_taken_over() {
+    let (fake, mtlog) = deployed();
+    let former = "multi-tenant-logging-cluster-c1";
+    let outputs = fake.cloudformation().stack(ACCOUNT, REGION, REGIONAL).unwrap().outputs;
+    let output = |name: &str| {
+        outputs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap()
+    };
+    fake.cloudformation().put_stack(
+        &SeedStack::new(ACCOUNT, REGION, former, StackStatus::CreateComplete)
+            .template(include_str!("../templates/cluster/cluster-vector-role.yaml"))
+            .parameter("ClusterName", "c1")
+            .parameter("OIDCProviderURL", "oidc.example.com/1")
+            .parameter("VectorAssumeRolePolicyArn", &output("VectorAssumeRolePolicyArn"))
+            .parameter("CentralS3WriterPolicyArn", &output("CentralS3WriterPolicyArn")),
+    );
+    let deploy = ["deploy", "cluster/vector", "--cluster-name", "c1", "-y", "-o", "json"];
+    let report = mtlog.run(&deploy).exits(0).json();
+    assert_eq!(report["stacks"][0]["stack"], former);
+    assert_eq!(status(&fake, "multi-tenant-logging-cluster-c1-vector"), None);
+}
+
+#[test]
 fn a_plan_makes_no_write_call() {
     let (fake, mtlog) = started();
     let clean = mtlog.run(&["plan", "all", "--include-sqs", "-o", "json"]).exits(0).json();
@@ -430,6 +469,31 @@ fn an_interrupt_detaches_and_the_next_run_joins_the_operation() {
 }
 
 #[test]
+fn a_stack_of_the_replaced_script_is_taken_over() {
+    let (fake, mtlog) = started();
+    let template = include_str!("../templates/global/central-log-distribution-role.yaml");
+    fake.cloudformation().put_stack(
+        &SeedStack::new(ACCOUNT, REGION, GLOBAL, StackStatus::CreateComplete)
+            .template(template)
+            .parameter("RandomSuffix", "0123abcd")
+            .tag("DeployedAt", "2025-08-16T10:00:00Z")
+            .tag("DeployedBy", "somebody")
+            .tag("CostCentre", "42"),
+    );
+    let role = "arn:aws:iam::111111111111:role/ROSA-CentralLogDistributionRole-0123abcd";
+    let first = mtlog.run(&["deploy", "global", "-y", "-o", "json"]).exits(0);
+    assert_eq!(first.json()["stacks"][0]["result"], "updated", "{}", first.stderr);
+    let outputs = &first.json()["stacks"][0]["outputs"];
+    assert_eq!(outputs["CentralLogDistributionRoleArn"], role, "the role keeps its name");
+    let tags = fake.cloudformation().stack(ACCOUNT, REGION, GLOBAL).unwrap().tags;
+    let keys: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["CostCentre", "ManagedBy", "Project"]);
+    fake.clear_journal();
+    mtlog.run(&["deploy", "global", "-y"]).exits(0).says(&["Nothing to do"]);
+    assert_eq!(names_of_writes(&fake), Vec::<String>::new());
+}
+
+#[test]
 fn outputs_are_given_to_shells_and_files() {
     let (_fake, mtlog) = deployed();
     let env = mtlog.run(&["outputs", "regional", "--format", "env"]).exits(0).stdout;
@@ -504,4 +568,31 @@ fn a_deployment_that_takes_too_long_is_left_running() {
         .exits(9)
         .says(&["the operation goes on in AWS"]);
     assert_eq!(fake.calls("cloudformation:ExecuteChangeSet"), 1);
+}
+
+#[test]
+fn the_grammar_of_the_replaced_script_is_spoken_without_its_defects() {
+    let (fake, mut mtlog) = started();
+    let script = |mtlog: &Mtlog, words: &str| {
+        let words: Vec<&str> =
+            std::iter::once("deploy.sh").chain(words.split_whitespace()).collect();
+        mtlog.run(&words)
+    };
+    script(&mtlog, "-t global --dry-run").exits(0).says(&["[SUCCESS]"]);
+    script(&mtlog, "-t regional -b some-bucket --validate-only").exits(1).says(&["[ERROR]"]);
+    assert_eq!(names_of_writes(&fake), Vec::<String>::new(), "a dry run makes no bucket");
+    script(&mtlog, "-t global").exits(0).says(&["mtlog deploy global --yes", "[SUCCESS]"]);
+    script(&mtlog, "-t regional -e development -b some-bucket --include-sqs").exits(0);
+    assert_eq!(parameter(&fake, REGIONAL, "TemplateBucket").as_deref(), Some("some-bucket"));
+    script(&mtlog, "-t regional").exits(0).says(&["Nothing to do"]);
+    assert_eq!(parameter(&fake, REGIONAL, "IncludeSQSStack").as_deref(), Some("true"));
+    let issuer = "--oidc-provider oidc.op1.openshiftapps.com/2abc";
+    script(&mtlog, &format!("-t cluster --cluster-name c1 {issuer}")).exits(0);
+    for word in ["-x", "-t", "-t everything"] {
+        script(&mtlog, word).exits(1).says(&["[ERROR]"]);
+    }
+    fake.cloudformation().fail(PlannedFailure::new("CustomerLogDistributionRole", "no"));
+    script(&mtlog, "-t customer").exits(1).says(&["could not be created"]);
+    mtlog.set("AWS_REGION", "");
+    script(&mtlog, "-t global --dry-run").exits(0).says(&["us-east-1"]);
 }

@@ -504,3 +504,26 @@ fn flags_that_cannot_be_followed_are_usage_errors() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_does_not_wait_for_a_reader_that_does_not_read() {
+    let mut child = mtlog()
+        .args(["--count", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // From here on nobody reads: the pipe fills, and only the second interrupt can end it.
+    let mut pipe = child.stdout.take().unwrap();
+    pipe.read_exact(&mut [0]).unwrap();
+    let process = child.id().to_string();
+    let interrupt =
+        || Command::new("kill").args(["-INT", &process]).stderr(Stdio::null()).status().unwrap();
+    assert!(interrupt().success());
+    // Signals of one kind that come together are one: it is sent until the process is gone.
+    while child.try_wait().unwrap().is_none() {
+        let _gone = interrupt();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}

@@ -15,4 +15,5 @@ mod generate;
 mod k8s;
 mod support;
 mod templates;
+mod tenant;
 mod usage;

@@ -1,12 +1,6 @@
 //! Tests of the CloudFormation templates: what they come to for given parameters, what their names
 //! look like, and who may do what. `templates/README.md` says which test guards which old defect.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a template that cannot be resolved fails the test that resolves it"
-)]
-
 mod access;
 mod access_chain;
 mod access_processor;

@@ -3,7 +3,7 @@
 //! `cargo bench -p mtlog-processor --bench decode [-- MEGABYTES]`
 //!
 //! The records are made up in the shape of the collector's: about 1.9 kB of JSON each, of which
-//! about 14 % is the message, and about 25 times smaller as gzip. All stages run in one process,
+//! about 14 % is the message, and about 30 times smaller as gzip. All stages run in one process,
 //! one after the other in each round; the best round counts, because other work on the machine
 //! only ever adds time. Seconds say something about the machine, ratios about the code.
 

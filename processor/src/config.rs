@@ -312,9 +312,7 @@ impl Config {
             ),
             retry_attempts: reader.number("RETRY_ATTEMPTS", 0..=20, 3),
             max_concurrency: reader.number("MAX_CONCURRENCY", 1..=256, 10),
-            memory_budget: reader
-                .number::<usize>("MEMORY_BUDGET_MIB", 32..=1_048_576, 256)
-                .saturating_mul(1024 * 1024),
+            memory_budget: reader.memory_budget(),
             visibility_timeout: reader.seconds("VISIBILITY_TIMEOUT", 15..=43_200, 120),
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE", 1..=600, 25),
             park_max: reader.seconds_in_hours("PARK_MAX_HOURS", 1..=336, 12),
@@ -379,6 +377,15 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             },
         };
         T::try_from(number).unwrap_or_default()
+    }
+
+    /// Without a setting, half of what a Lambda function has; elsewhere the documented default.
+    fn memory_budget(&mut self) -> usize {
+        let function_mib =
+            self.text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse::<u64>().ok());
+        let default = function_mib.map_or(256, |mib| (mib / 2).max(32));
+        self.number::<usize>("MEMORY_BUDGET_MIB", 32..=1_048_576, default)
+            .saturating_mul(1024 * 1024)
     }
 
     fn seconds(
@@ -473,11 +480,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 }
 
+/// What one object in work may hold, in bytes: three segments, the chunks ahead of the decoder, the calls in flight.
+pub const BYTES_PER_OBJECT: usize = 24 * 1024 * 1024;
+
 impl Config {
     /// Returns how many messages may be in work, within the memory budget.
     pub fn concurrency(&self) -> NonZeroU32 {
-        /// What one object in work may hold: three segments, the chunks ahead of the decoder, the calls in flight.
-        const BYTES_PER_OBJECT: usize = 24 * 1024 * 1024;
         let by_memory = self.memory_budget / BYTES_PER_OBJECT;
         let count = u32::try_from(by_memory.min(self.max_concurrency)).unwrap_or(u32::MAX);
         NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)

@@ -7,6 +7,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use serde::Serialize;
+
 /// Declares the metrics: name, label, and help text.
 macro_rules! metrics {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $kind:ident, $label:literal, $help:literal;)+) => {
@@ -53,6 +55,8 @@ metrics! {
     DuplicatesPossibleBytes = "duplicates_possible_bytes_total", counter, "", "Bytes sent again after an answer was lost.";
     SegmentsCommitted = "segments_committed_total", counter, "", "Segments of which every record is settled.";
     SegmentsResent = "segments_resent_total", counter, "", "Segments that failed and will be sent again.";
+    ObjectMilliseconds = "object_milliseconds_total", counter, "", "Time spent on objects, added up.";
+    LagMilliseconds = "lag_milliseconds_total", counter, "", "Time from the writing of delivered objects to their delivery, added up.";
     Objects = "objects_total", counter, "outcome", "Objects by outcome.";
     Messages = "messages_total", counter, "verdict", "Messages by verdict.";
     DeadLetters = "dead_letters_total", counter, "reason", "Dead letters by reason.";
@@ -62,6 +66,8 @@ metrics! {
     Lease = "lease_total", counter, "event", "Extended and lost holds on messages.";
     ShutdownReleased = "shutdown_released_total", counter, "", "Messages given back at shutdown.";
     BreakerOpened = "breaker_opened_total", counter, "", "Times that a destination was set aside.";
+    Received = "messages_received_total", counter, "receive", "Messages by how often they were received.";
+    QueueMilliseconds = "queue_milliseconds_total", counter, "", "Time from the sending of messages to their receipt, added up.";
     InFlight = "messages_in_flight", gauge, "", "Messages being processed.";
     Receiving = "receiving", gauge, "", "1 while messages are received, 0 when the engine has stopped receiving.";
     MemoryBudgetUsed = "memory_budget_used_bytes", gauge, "", "Bytes of the memory budget in use.";
@@ -95,6 +101,24 @@ impl Meter {
             .unwrap_or_default()
     }
 
+    /// Returns what was counted since `last`, as lines of CloudWatch's embedded metric format, and moves `last` on.
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+    pub fn embedded_lines(&self, last: &mut Snapshot, timestamp_ms: i64) -> Vec<String> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut changed = Vec::new();
+        for ((metric, label), value) in &counts {
+            let before = last.0.get(&(*metric, *label)).copied().unwrap_or_default();
+            if *value > before && metric.kind() == "counter" {
+                changed.push((embedded_name(*metric, label), value - before));
+            }
+        }
+        last.0 = counts;
+        changed
+            .chunks(MAX_EMBEDDED_METRICS)
+            .map(|chunk| embedded_line(chunk, timestamp_ms))
+            .collect()
+    }
+
     /// Returns everything in the text format that Prometheus reads.
     /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
     pub fn prometheus_text(&self) -> String {
@@ -122,6 +146,65 @@ impl Meter {
     }
 }
 
+/// The namespace of embedded metrics.
+const NAMESPACE: &str = "mtlog";
+/// The most metrics of one line, by the format's specification.
+const MAX_EMBEDDED_METRICS: usize = 100;
+
+/// What was counted at some time.
+#[derive(Debug, Default)]
+pub struct Snapshot(BTreeMap<(Metric, &'static str), u64>);
+
+/// Returns the name of a metric and label without the suffix that only Prometheus wants: `puts_throttled`.
+fn embedded_name(metric: Metric, label: &str) -> String {
+    let name = metric.name().trim_end_matches("_total");
+    if label.is_empty() { name.to_owned() } else { format!("{name}_{label}") }
+}
+
+fn embedded_line(metrics: &[(String, u64)], timestamp_ms: i64) -> String {
+    let definitions: Vec<Definition<'_>> =
+        metrics.iter().map(|(name, _)| Definition { name, unit: "Count" }).collect();
+    let directive =
+        Directive { namespace: NAMESPACE, dimensions: [["mode"]], metrics: definitions };
+    let line = Embedded {
+        aws: Metadata { timestamp: timestamp_ms, cloud_watch_metrics: [directive] },
+        mode: "lambda",
+        values: metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect(),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Embedded<'a> {
+    #[serde(rename = "_aws")]
+    aws: Metadata<'a>,
+    mode: &'a str,
+    #[serde(flatten)]
+    values: BTreeMap<&'a str, u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata<'a> {
+    timestamp: i64,
+    cloud_watch_metrics: [Directive<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'a str,
+    dimensions: [[&'a str; 1]; 1],
+    metrics: Vec<Definition<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition<'a> {
+    name: &'a str,
+    unit: &'a str,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +228,25 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn embedded_lines_hold_what_changed() {
+        let (meter, mut last) = (Meter::default(), Snapshot::default());
+        meter.add(Metric::Puts, "ok", 2);
+        meter.add(Metric::Bisects, "", 1);
+        meter.set(Metric::InFlight, 3);
+        assert_eq!(meter.embedded_lines(&mut last, 5).len(), 1);
+        assert!(meter.embedded_lines(&mut last, 6).is_empty());
+        meter.add(Metric::Puts, "ok", 3);
+        let lines = meter.embedded_lines(&mut last, 7);
+        let expected = serde_json::json!({
+            "_aws": {"Timestamp": 7, "CloudWatchMetrics": [{
+                "Namespace": "mtlog", "Dimensions": [["mode"]], "Metrics": [{"Name": "puts_ok", "Unit": "Count"}]}]},
+            "mode": "lambda",
+            "puts_ok": 3,
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&lines[0]).unwrap(), expected);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::model::{
     ids::{BucketName, ExternalId, LogGroupName, LogStreamName, Region, TenantId},
     notification::ObjectRef,
     outcome::SystemicReason,
+    progress::{Progress, WorkId},
     secret::Secret,
     tenant::{InvalidItem, TenantItem},
 };
@@ -378,6 +379,35 @@ pub trait ObjectCopier: Send + Sync {
     /// Copies an object on the server's side, whatever its size. Doing it again writes the same object again.
     /// [`FaultClass::Missing`] when the source does not exist, [`FaultClass::Invalid`] when the bucket does not.
     fn copy<'a>(&'a self, job: &'a CopyJob) -> BoxFuture<'a, Result<CopyReport, Fault>>;
+}
+
+/// Whether work is this process's to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is, from where somebody may have come.
+    Granted(Option<Progress>),
+    /// Somebody else does it right now.
+    Busy,
+}
+
+/// Where progress within objects is kept between two attempts, beside the memory of this process.
+pub trait Checkpoints: Send + Sync {
+    /// Takes the work for this process, for a few minutes from now on or until [`Checkpoints::release`].
+    fn claim<'a>(&'a self, id: &'a WorkId) -> BoxFuture<'a, Result<Claim, Fault>>;
+
+    /// Notes progress and extends the claim. [`FaultClass::Changed`] when somebody else has taken the work.
+    fn save<'a>(
+        &'a self,
+        id: &'a WorkId,
+        progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Notes progress and gives the work up.
+    fn release<'a>(
+        &'a self,
+        id: &'a WorkId,
+        progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
 /// The time. All waiting goes through it, so that tests can make it pass.

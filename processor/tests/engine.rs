@@ -25,5 +25,11 @@ mod access;
 mod cloudwatch;
 #[path = "engine/content.rs"]
 mod content;
+#[path = "engine/function.rs"]
+mod function;
+#[path = "engine/process.rs"]
+mod process;
+#[path = "engine/simulation.rs"]
+mod simulation;
 #[path = "engine/timestamps.rs"]
 mod timestamps;

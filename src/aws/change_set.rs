@@ -118,6 +118,10 @@ fn property(detail: sdk::ResourceChangeDetail) -> Option<PropertyChange> {
     let target = detail.target?;
     let attribute =
         target.attribute.as_ref().map_or("Properties", sdk::ResourceAttribute::as_str).to_owned();
+    if target.attribute == Some(sdk::ResourceAttribute::Tags) {
+        // A list by position tells nobody which tag changes; the plan has the stack's tags anyway.
+        return Some(PropertyChange { path: attribute, before: None, after: None, certainty });
+    }
     let path = match (target.path.filter(|path| !path.is_empty()), target.name) {
         (Some(path), _) => path.trim_start_matches('/').replace('/', "."),
         (None, Some(name)) => format!("{attribute}.{name}"),

@@ -85,6 +85,10 @@ pub enum ChangeSetState {
     Failed(String),
 }
 
+/// The changes of a change set without their values, those of nested stacks not included.
+#[derive(Debug, Default)]
+pub struct Outline(Vec<change_set::RawChange>);
+
 /// A change set as it stands, without its changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSetSummary {
@@ -232,17 +236,10 @@ impl CloudFormation {
         }
     }
 
-    /// Returns how far a change set is.
-    pub async fn change_set_state(&self, change_set: &str) -> Result<ChangeSetState, Fault> {
-        const OPERATION: &str = "DescribeChangeSet";
-        let answer = self
-            .0
-            .describe_change_set()
-            .change_set_name(change_set)
-            .send()
-            .await
-            .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
-        Ok(change_set::state(answer.status.as_ref(), answer.status_reason))
+    /// Returns how far a change set is, and if it is ready, its changes without their values.
+    pub async fn change_set(&self, id: &str) -> Result<(ChangeSetState, Outline), Fault> {
+        let (state, changes) = self.described(id, change_set::Detail::Names).await?;
+        Ok((state, Outline(changes)))
     }
 
     /// Returns what CloudFormation's checks found wrong with a change set, a line each.
@@ -271,14 +268,21 @@ impl CloudFormation {
 
     /// Returns every change in a change set, those of nested stacks included.
     ///
-    /// The set is described twice, without property values and with them: the
-    /// second form is known to leave changes out, the first to leave values out.
-    pub async fn changes(&self, change_set: &str) -> Result<Vec<ResourceChange>, Fault> {
-        let mut pending = vec![(change_set.to_owned(), String::new())];
+    /// Each set is described twice, without property values and with them: the second form is known
+    /// to leave changes out, the first to leave values out.
+    pub async fn changes(
+        &self,
+        change_set: &str,
+        outline: Outline,
+    ) -> Result<Vec<ResourceChange>, Fault> {
+        let mut pending = vec![(change_set.to_owned(), String::new(), Some(outline.0))];
         let mut changes = Vec::new();
-        while let Some((id, parent)) = pending.pop() {
-            let plain = self.described_changes(&id, change_set::Detail::Names).await?;
-            let valued = self.described_changes(&id, change_set::Detail::Values).await?;
+        while let Some((id, parent, known)) = pending.pop() {
+            let plain = match known {
+                Some(known) => known,
+                None => self.described(&id, change_set::Detail::Names).await?.1,
+            };
+            let (_, valued) = self.described(&id, change_set::Detail::Values).await?;
             for change in change_set::merge(plain, valued) {
                 let path = if parent.is_empty() {
                     change.logical_id.clone()
@@ -286,7 +290,7 @@ impl CloudFormation {
                     format!("{parent}/{}", change.logical_id)
                 };
                 if let Some(nested) = &change.nested_change_set {
-                    pending.push((nested.clone(), path.clone()));
+                    pending.push((nested.clone(), path.clone(), None));
                 }
                 changes.push(change.at(path));
             }
@@ -295,11 +299,12 @@ impl CloudFormation {
         Ok(changes)
     }
 
-    async fn described_changes(
+    /// Reads a change set: its first page, and if it is ready all others.
+    async fn described(
         &self,
         id: &str,
         detail: change_set::Detail,
-    ) -> Result<Vec<change_set::RawChange>, Fault> {
+    ) -> Result<(ChangeSetState, Vec<change_set::RawChange>), Fault> {
         const OPERATION: &str = "DescribeChangeSet";
         let mut changes = Vec::new();
         let mut token = None;
@@ -313,12 +318,15 @@ impl CloudFormation {
                 .send()
                 .await
                 .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+            let state = change_set::state(answer.status.as_ref(), answer.status_reason);
             changes.extend(
                 answer.changes.unwrap_or_default().into_iter().filter_map(change_set::read),
             );
             match answer.next_token {
-                Some(next) if !next.is_empty() => token = Some(next),
-                _ => return Ok(changes),
+                Some(next) if !next.is_empty() && state == ChangeSetState::Ready => {
+                    token = Some(next)
+                }
+                _ => return Ok((state, changes)),
             }
         }
     }

@@ -195,7 +195,7 @@ async fn destroy(
         let text = format!("stack `{name}` is busy: {}", stack.status);
         return Err(CliError::new(ExitStatus::Conflict, Message(text))
             .hint("wait until the operation is over, then run the same command again")
-            .next(format!("mtlog events {name}")));
+            .next(format!("mtlog events {name}{}", opened.typed_flags())));
     }
     let warning = format!(
         "stack {name} in {} of account {} is deleted for good",
@@ -213,6 +213,7 @@ async fn destroy(
         stack: name,
         names: watching::names(destruction.target.template()),
         limit: Duration::from_secs(args.timeout.saturating_mul(60)),
+        flags: opened.typed_flags(),
     };
     let ended = watching::watch(ui, client, history, watch).await?;
     if ended.status.standing() == Standing::Gone {
@@ -222,5 +223,5 @@ async fn destroy(
     let what = format!("stack `{name}` could not be deleted and is now in {}", ended.status);
     Err(watching::failed(ExitStatus::NeedsAttention, what, &ended)
         .hint("mend what is named, then run the same command again")
-        .next(format!("mtlog events {name} --failed")))
+        .next(format!("mtlog events {name} --failed{}", opened.typed_flags())))
 }

@@ -8,6 +8,7 @@ use std::{
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
     sync::mpsc,
+    thread,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,18 +16,19 @@ use mtlog_processor::model::{
     ids::{BucketName, TenantId},
     key::KeyPrefix,
 };
+use tokio::sync::oneshot;
 
-use self::request::{Request, Target};
+use self::request::{LocalTarget, Request, Target};
 use super::Context;
 use crate::{
     cli::ConnectionArgs,
-    error::{CliError, ExitStatus, Message},
+    error::{CliError, ExitStatus},
     generate::{
         directory::Directory,
         manifest::Manifest,
         message::Shape,
         pace::{InvalidPace, Rate, Stop},
-        run::{self, Ending, GenerateError},
+        run::{self, Ending, GenerateError, Work},
     },
     ui::counter::Counter,
 };
@@ -163,35 +165,35 @@ pub async fn run(context: &Context<'_>, args: GenerateArgs) -> Result<ExitStatus
         return Ok(ExitStatus::Success);
     }
     let connection = args.connection.flags();
-    let request = Request::resolve(args, &context.layers, Timestamp::now())
-        .map_err(|error| CliError::new(ExitStatus::Usage, error))?;
-    let counter = Counter::start(context.ui, request.work.records, request.stats_interval);
-    let manifest_path = request.manifest.clone();
+    let Request { work, target, manifest, stats_interval } =
+        Request::resolve(args, &context.layers, Timestamp::now())
+            .map_err(|error| CliError::new(ExitStatus::Usage, error))?;
+    let counter = Counter::start(context.ui, work.records, stats_interval);
     let (stop_sender, stop_receiver) = mpsc::channel();
     let stop = Stop(stop_receiver);
-    let work = async {
-        match request.target {
-            Target::Bucket { .. } => {
-                bucket::write(context, &connection, request, stop, counter).await
+    let writing = async {
+        match target {
+            Target::Bucket(target) => {
+                bucket::write(context, &connection, work, target, stop, counter).await
             }
-            Target::Lines(_) | Target::Directory { .. } => {
-                let task =
-                    tokio::task::spawn_blocking(move || write_locally(request, &stop, &counter));
-                task.await.map_err(|error| CliError::new(ExitStatus::Unexpected, error))?
-            }
+            Target::Local(target) => write_on_thread(work, target, stop, counter).await,
         }
     };
-    tokio::pin!(work);
+    tokio::pin!(writing);
     let finished = tokio::select! {
-        finished = &mut work => finished,
+        finished = &mut writing => finished,
         _ = tokio::signal::ctrl_c() => {
             drop(stop_sender);
-            work.await
+            // A reader that does not read holds up the end too; who asks a second time does not wait for it.
+            tokio::select! {
+                finished = writing => finished,
+                _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Detached),
+            }
         }
     };
-    let Finished { ending, manifest } = finished?;
-    if let Some(path) = manifest_path {
-        write_manifest(&path, &manifest)?;
+    let Finished { ending, manifest: written } = finished?;
+    if let Some(path) = manifest {
+        write_manifest(&path, &written)?;
     }
     Ok(match ending {
         Ending::Complete => ExitStatus::Success,
@@ -206,29 +208,43 @@ struct Finished {
     manifest: Manifest,
 }
 
+/// Writes on a thread of its own, which the process's end does not wait for.
+async fn write_on_thread(
+    work: Work,
+    target: LocalTarget,
+    stop: Stop,
+    counter: Counter,
+) -> Result<Finished, CliError> {
+    let (sender, result) = oneshot::channel();
+    let _detached = thread::spawn(move || {
+        // Nobody listens any more after a second Ctrl-C.
+        drop(sender.send(write_locally(work, target, &stop, &counter)));
+    });
+    result.await.map_err(|error| CliError::new(ExitStatus::Unexpected, error))?
+}
+
 /// Writes to standard output or a directory. Blocks.
-fn write_locally(request: Request, stop: &Stop, counter: &Counter) -> Result<Finished, CliError> {
+fn write_locally(
+    work: Work,
+    target: LocalTarget,
+    stop: &Stop,
+    counter: &Counter,
+) -> Result<Finished, CliError> {
     let mut progress = |written| counter.set(written);
     let mut manifest = Manifest::default();
-    let ending = match request.target {
-        Target::Lines(format) => {
+    let ending = match target {
+        LocalTarget::Lines(format) => {
             let mut stdout = io::stdout().lock();
-            run::lines(request.work, format, &mut stdout, stop, &mut manifest, &mut progress)
+            run::lines(work, format, &mut stdout, stop, &mut manifest, &mut progress)
         }
-        Target::Directory { path, prefix, layout } => {
+        LocalTarget::Directory { path, prefix, layout } => {
             let mut directory = Directory::create(&path, prefix).map_err(|error| {
                 CliError::new(ExitStatus::Unexpected, error)
                     .hint(format!("--directory {} cannot be used", path.display()))
             })?;
-            let ending = run::objects(request.work, layout, &mut directory, stop, &mut progress);
+            let ending = run::objects(work, layout, &mut directory, stop, &mut progress);
             manifest = directory.into_manifest();
             ending
-        }
-        Target::Bucket { .. } => {
-            return Err(CliError::new(
-                ExitStatus::Unexpected,
-                Message("no local target".to_owned()),
-            ));
         }
     };
     Ok(Finished { ending: ended(ending)?, manifest })

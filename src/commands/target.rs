@@ -1,16 +1,22 @@
 //! What the commands about stacks share: whom we talk to, and what the stacks are called.
 
+#![expect(clippy::doc_markdown, reason = "the doc comments of flags are help texts")]
+
 use clap::Args;
 use mtlog_processor::model::ids::Region;
 
 use super::{Context, identity};
 use crate::{
-    aws::{cloudformation::CloudFormation, session::Session},
+    aws::{
+        cloudformation::CloudFormation,
+        session::{Profile, Session},
+    },
     cli::ConnectionArgs,
     config::{
         connection::ConnectionFlags,
         deploy::{self as settings, DeployFlags, DeploySettings},
-        layers, vars,
+        layers::{self, Source},
+        vars,
     },
     deploy::{
         desired::Place,
@@ -26,13 +32,13 @@ pub struct StackArgs {
     /// development, staging or production [env: ENVIRONMENT] [default: development]
     #[arg(long, short = 'e', alias = "env", value_name = "NAME")]
     environment: Option<String>,
-    /// Name of the pipeline [env: `PROJECT_NAME`] [default: multi-tenant-logging]
+    /// Name of the pipeline [env: PROJECT_NAME] [default: multi-tenant-logging]
     #[arg(long, short = 'p', value_name = "NAME")]
     project: Option<String>,
     /// A name for the stack other than the usual one
     #[arg(long, short = 's', value_name = "NAME")]
     stack_name: Option<String>,
-    /// The cluster [env: `CLUSTER_NAME`]
+    /// The cluster [env: CLUSTER_NAME]
     #[arg(long, alias = "cluster", value_name = "NAME")]
     cluster_name: Option<String>,
     #[command(flatten)]
@@ -89,6 +95,26 @@ fn region(settings: &DeploySettings, session: &Session) -> Result<Region, CliErr
 }
 
 impl Opened {
+    /// Returns the flags that were typed and that another command about the same stacks needs again.
+    pub(super) fn typed_flags(&self) -> String {
+        let settings = &self.settings;
+        let mut flags = String::new();
+        let mut add = |flag: &str, value: &str, source: &Source| {
+            if matches!(source, Source::Flag(_)) {
+                flags.push_str(&format!(" {flag} {value}"));
+            }
+        };
+        add("-p", settings.project.value.as_str(), &settings.project.source);
+        add("-e", settings.environment.value.as_str(), &settings.environment.source);
+        if let Some(region) = &settings.connection.region {
+            add("-r", region.value.as_str(), &region.source);
+        }
+        if let Some(Profile::Demanded(name)) = &settings.connection.session.profile {
+            flags.push_str(&format!(" --profile {name}"));
+        }
+        flags
+    }
+
     /// Returns what stack names are made of, for stacks in `region`.
     pub(super) fn naming<'a>(&'a self, region: &'a Region) -> Naming<'a> {
         Naming {

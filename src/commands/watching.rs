@@ -6,8 +6,8 @@ use crate::{
     aws::cloudformation::CloudFormation,
     deploy::{
         event::DeployEvent,
-        execute::{self, Ended, History, Patience, Watched},
         explain::explain,
+        watch::{self, Ended, History, Patience, Watched},
     },
     error::{CliError, ExitStatus, Message},
     template::{catalogue::TemplateId, document::Document},
@@ -24,6 +24,8 @@ pub(super) struct Watch<'a> {
     pub(super) names: BTreeMap<String, String>,
     /// When to stop.
     pub(super) limit: Duration,
+    /// The flags that another command about the stack needs.
+    pub(super) flags: String,
 }
 
 /// Watches. The errors say that the operation goes on, and how to look again.
@@ -37,11 +39,11 @@ pub(super) async fn watch(
     let patience = Patience { limit: watch.limit, ..Patience::default() };
     let mut show = |event: DeployEvent| progress.show(&event);
     let watched = tokio::select! {
-        watched = execute::watch(client, history, patience, &mut show) => Some(watched),
+        watched = watch::watch(client, history, patience, &mut show) => Some(watched),
         () = asked_to_stop() => None,
     };
     progress.finish();
-    let name = watch.stack;
+    let (name, flags) = (watch.stack, &watch.flags);
     match watched {
         Some(Watched::Ended(ended)) => Ok(*ended),
         Some(Watched::TimedOut) => {
@@ -51,7 +53,7 @@ pub(super) async fn watch(
             );
             Err(CliError::new(ExitStatus::TimedOut, Message(text))
                 .hint(AGAIN)
-                .next(format!("mtlog events {name}")))
+                .next(format!("mtlog events {name}{flags}")))
         }
         Some(Watched::LostAccess(fault)) => {
             let what =
@@ -59,13 +61,13 @@ pub(super) async fn watch(
             Err(CliError::because(ExitStatus::TimedOut, what, fault)
                 .hint("renew the credentials")
                 .hint(AGAIN)
-                .next(format!("mtlog events {name}")))
+                .next(format!("mtlog events {name}{flags}")))
         }
         None => {
             let text = format!("detached from stack `{name}`; the operation goes on in AWS");
             Err(CliError::new(ExitStatus::Detached, Message(text))
                 .hint(AGAIN)
-                .next(format!("mtlog events {name}")))
+                .next(format!("mtlog events {name}{flags}")))
         }
     }
 }

@@ -266,6 +266,20 @@ mod tests {
     }
 
     #[test]
+    fn examples_obey_the_rules_that_values_do() {
+        use crate::deploy::names::{
+            Audience, CentralRole, ClusterName, EcrImage, EnvironmentName, Issuer, ProjectName,
+        };
+        assert!(CENTRAL_ROLE_ARN.example.parse::<CentralRole>().is_ok());
+        assert!(IMAGE_URI.example.parse::<EcrImage>().is_ok());
+        assert!(PROJECT.example.parse::<ProjectName>().is_ok());
+        assert!(ENVIRONMENT.example.parse::<EnvironmentName>().is_ok());
+        assert!(CLUSTER_NAME.example.parse::<ClusterName>().is_ok());
+        assert!(OIDC_PROVIDER.example.parse::<Issuer>().is_ok());
+        assert!(OIDC_AUDIENCE.example.parse::<Audience>().is_ok());
+    }
+
+    #[test]
     fn the_sample_can_be_read_back_once_uncommented() {
         let lines: Vec<String> = env_sample()
             .lines()

@@ -17,7 +17,7 @@ use crate::{
         deploy::{DeploySettings, Part},
         layers::{Setting, Source},
     },
-    template::catalogue::TemplateId,
+    template::{catalogue::TemplateId, document::Document},
 };
 
 /// Tag keys whose values changed with every run of the replaced script: each run would touch every resource.
@@ -151,7 +151,12 @@ pub fn desired(
         }
     }
     for (name, value) in &settings.parameters {
-        draft.parameters.insert(name.clone(), value.clone());
+        // With several targets a parameter may be meant for another of them.
+        let elsewhere =
+            settings.targets.iter().any(|other| *other != target && declares(*other, name));
+        if declares(target, name) || !elsewhere {
+            draft.parameters.insert(name.clone(), value.clone());
+        }
     }
     let Draft { parameters, wired, problems, .. } = draft;
     if !problems.is_empty() {
@@ -173,6 +178,12 @@ pub fn desired(
         bucket,
         tags: tags(target, settings, existing),
     })
+}
+
+/// Whether the target's template has a parameter of this name.
+fn declares(target: Target, name: &str) -> bool {
+    Document::parse(target.template().text())
+        .is_ok_and(|document| document.section("Parameters").contains_key(name))
 }
 
 /// Returns the URL of an object in the form that works in every region, for buckets with dots, and on emulators.

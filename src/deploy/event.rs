@@ -14,6 +14,8 @@ pub enum DeployEvent {
     },
     /// A resource reached another state.
     Resource(Row),
+    /// What was done is being undone.
+    RollingBack,
     /// The stacks were looked at once more.
     Looked,
     /// AWS asked for patience, or the network failed; the operation is not affected.

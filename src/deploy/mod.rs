@@ -1,7 +1,7 @@
 //! Brings stacks to what the templates and settings say.
 //!
 //! Planning ([`desired`], [`plan`], [`state`], [`parameters`], [`difference`], [`operation`]) is pure: the same settings
-//! and the same observation give the same plan. Acting ([`observe`], [`execute`]) is thin. Progress leaves as values of
+//! and the same observation give the same plan. Acting ([`observe`], [`execute`], [`watch`]) is thin. Progress leaves as values of
 //! [`event`]; nothing here prints.
 
 pub mod names;
@@ -14,6 +14,7 @@ pub mod desired;
 pub mod difference;
 pub mod parameters;
 pub mod plan;
+pub mod reconcile;
 pub mod state;
 
 pub mod event;
@@ -23,3 +24,4 @@ pub mod outputs;
 
 pub mod execute;
 pub mod observe;
+pub mod watch;

@@ -212,7 +212,8 @@ impl OperationView {
     /// Returns the failures in the order in which they happened.
     pub fn failures(&self) -> Vec<&Failure> {
         let mut failures: Vec<&Failure> = self.failures.iter().collect();
-        failures.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.path.cmp(&b.path)));
+        // Of the same moment: in the order in which the stack's history has them.
+        failures.sort_by_key(|failure| failure.time);
         failures
     }
 
@@ -224,7 +225,7 @@ impl OperationView {
 }
 
 /// Whether a resource failed only because something else did.
-fn is_consequence(resource_type: &str, reason: &str) -> bool {
+pub fn is_consequence(resource_type: &str, reason: &str) -> bool {
     let reason = reason.to_ascii_lowercase();
     let cancelled = reason.contains("cancelled") || reason.contains("canceled");
     let embedded = resource_type == NESTED_STACK_TYPE && reason.contains("embedded stack");

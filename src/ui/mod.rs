@@ -158,6 +158,13 @@ impl Ui {
         }
     }
 
+    /// Names a command that is worth running next.
+    pub fn next(&self, command: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.line(&format!("{} {command}", self.palette.hint("next:")));
+        }
+    }
+
     /// Warns of something that somebody should act on.
     pub fn warning(&self, text: &str) {
         self.line(&format!("{} {text}", self.palette.warning("warning:")));

@@ -119,3 +119,57 @@ fn what_the_stacks_do_not_tell_is_named_with_what_would_mend_it() {
         .exits(6)
         .says(&["does not name an image by digest"]);
 }
+
+#[test]
+fn vector_on_a_laptop_gets_names_and_on_request_a_roles_credentials() {
+    let (fake, mut mtlog) = deployed(&["--include-sqs"]);
+    // The root user cannot assume roles.
+    let anything = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+    for (name, value) in
+        fake.add_user("arn:aws:iam::111111111111:user/tester", &[anything]).environment()
+    {
+        mtlog.set(name, &value);
+    }
+    let regional = outputs(&mtlog, &["regional"]);
+    let exports = |arguments: &[&str]| -> BTreeMap<String, String> {
+        let ran =
+            mtlog.run(&[&["env", "vector", "--cluster", "prod-eu"], arguments].concat()).exits(0);
+        let value =
+            |value: &str| value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned();
+        let lines = ran
+            .stdout
+            .lines()
+            .map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap());
+        lines.map(|(name, quoted)| (name.to_owned(), value(quoted))).collect()
+    };
+    let names = exports(&[]);
+    let expected = [
+        ("AWS_REGION", "us-east-2"),
+        ("CLUSTER_ID", "prod-eu"),
+        ("S3_BUCKET_NAME", &regional["CentralLoggingBucketName"]),
+        ("S3_KEY_PREFIX", ""),
+    ];
+    assert_eq!(names, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+
+    let role = "arn:aws:iam::111111111111:role/log-tester";
+    let trust = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": "sts:AssumeRole"}]}"#;
+    fake.add_role(role, trust, &[]);
+    let with_role = exports(&["--role-arn", role]);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        assert!(!with_role[name].is_empty(), "{name}");
+    }
+
+    let vector = outputs(&mtlog, &["cluster/vector", "--cluster-name", "prod-eu"]);
+    let _refused = mtlog
+        .run(&[
+            "env",
+            "vector",
+            "--cluster",
+            "prod-eu",
+            "--role-arn",
+            &vector["ClusterS3WriterRoleArn"],
+        ])
+        .exits(3)
+        .says(&["failed to assume", "name a role of your own"]);
+    let _unnamed = mtlog.run(&["env", "vector"]).exits(64).says(&["--cluster-name"]);
+}

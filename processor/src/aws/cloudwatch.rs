@@ -14,8 +14,21 @@ use aws_sdk_cloudwatchlogs::{
     Client, config::IdentityCache, error::SdkError, operation::put_log_events::PutLogEventsOutput,
     types::InputLogEvent,
 };
-use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata};
-use aws_types::request_id::RequestId as _;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{
+                BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+            },
+        },
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{
+    body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata,
+};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 
@@ -102,17 +115,8 @@ impl CloudWatchSink {
             .log_stream_name(target.stream.as_str())
             .log_events(stand_in)
             .customize()
-            .mutate_request(move |request| {
-                request.headers_mut().insert("content-length", body.len().to_string());
-                *request.body_mut() = SdkBody::from(body.clone());
-            });
+            .interceptor(PreparedBody(body));
         match request.send().await {
-            // An answer that the service did not sign with an id may come from something in between.
-            Ok(output)
-                if output.request_id().is_none() && output.next_sequence_token().is_none() =>
-            {
-                Err(Fault::new(FaultClass::Ambiguous, PUT).with_code("EmptyAnswer"))
-            }
             Ok(output) => Ok(report(&output)),
             Err(error) => Err(self.refused(PUT, &target.access, &role_session, &error)),
         }
@@ -180,6 +184,45 @@ impl LogSink for CloudWatchSink {
         days: u16,
     ) -> BoxFuture<'a, Result<(), Fault>> {
         self.set_retention(target, days).boxed()
+    }
+}
+
+/// Puts the request's body in place of the SDK's, and refuses an answer without one: the service answers with a
+/// document, so an empty success comes from something in between, and nothing says that the events were taken.
+#[derive(Debug)]
+struct PreparedBody(Bytes);
+
+impl Intercept for PreparedBody {
+    fn name(&self) -> &'static str {
+        "PreparedBody"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        request.headers_mut().insert("content-length", self.0.len().to_string());
+        *request.body_mut() = SdkBody::from(self.0.clone());
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        let declared = response.headers().get("content-length");
+        if response.status().is_success()
+            && (declared == Some("0") || response.body().content_length() == Some(0))
+        {
+            return Err("the answer is empty".into());
+        }
+        Ok(())
     }
 }
 

@@ -8,12 +8,22 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use crate::{
+    aws::skew,
     model::outcome::SystemicReason,
     ports::{Fault, FaultClass},
 };
 
 /// The longest error text that is kept.
 const MAX_TEXT_CHARS: usize = 300;
+
+/// What AWS answers when the time of a request is off.
+const TIME_CODES: [&str; 5] = [
+    "RequestTimeTooSkewed",
+    "RequestExpired",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+];
 
 /// Whose credentials a call is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +56,11 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    if code.is_some_and(|code| TIME_CODES.contains(&code))
+        && let Some(date) = error.raw_response().and_then(|response| response.headers().get("date"))
+    {
+        skew::learn(date);
+    }
     let status = error.raw_response().map(|response| response.status().as_u16());
     let class = match error {
         SdkError::ServiceError(_) => service_class(code, status, caller),
@@ -104,7 +119,6 @@ fn class_of_code(code: &str, caller: Caller) -> Option<FaultClass> {
         | "KmsThrottled" => FaultClass::Throttled,
         "ExpiredToken"
         | "ExpiredTokenException"
-        | "RequestExpired"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidAccessKeyId"
@@ -112,6 +126,7 @@ fn class_of_code(code: &str, caller: Caller) -> Option<FaultClass> {
         | "MissingAuthenticationToken" => refused_credentials,
         // A clock that is off. It may well be mended before the message is received again.
         "RequestTimeTooSkewed"
+        | "RequestExpired"
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "ServiceUnavailable"

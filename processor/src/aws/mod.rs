@@ -1,5 +1,6 @@
 //! The engine's ports on AWS. The only place that knows the SDK.
 
+pub mod checkpoints;
 pub mod cloudwatch;
 pub mod copier;
 pub mod dynamodb;
@@ -7,4 +8,5 @@ mod fault;
 pub mod roles;
 pub mod s3;
 pub mod session;
+mod skew;
 pub mod sqs;

@@ -5,12 +5,16 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig, timeout::TimeoutConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::{
-    Builder,
+    Builder, Connector,
+    proxy::ProxyConfig,
     tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::SharedHttpClient, runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::retry::RetryConfig;
 
-use crate::{config::AwsSettings, model::ids::Region};
+use crate::{aws::skew::CorrectedClock, config::AwsSettings, model::ids::Region};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +33,7 @@ pub struct Session {
 impl Session {
     /// Opens a session. Nothing is sent before the first call.
     pub async fn open(settings: &AwsSettings) -> Self {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let http = http_client(settings.endpoint_url.as_deref());
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
@@ -37,6 +41,7 @@ impl Session {
         // The engine repeats calls itself, where it can count, bound and break off.
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
+            .time_source(CorrectedClock)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(1));
         if let Some(region) = &settings.region {
@@ -66,6 +71,29 @@ impl Session {
     pub fn region(&self) -> Option<Region> {
         self.sdk.region()?.as_ref().parse().ok()
     }
+}
+
+/// Makes the HTTP client of all SDK clients: rustls with ring, and the proxy that the environment names.
+/// A stand-in on this machine is reached directly.
+fn http_client(endpoint_url: Option<&str>) -> SharedHttpClient {
+    let proxy = if endpoint_url.is_some_and(is_on_this_machine) {
+        ProxyConfig::disabled()
+    } else {
+        ProxyConfig::from_env()
+    };
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
+}
+
+fn is_on_this_machine(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
 }
 
 /// Returns the SDK's form of a region.

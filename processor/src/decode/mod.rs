@@ -59,7 +59,8 @@ mod tests;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The longest record in bytes of decompressed input; a longer one is reported and skipped.
-    /// The decoder's largest buffer is this and one read buffer.
+    /// The decoder's read buffer is at most this and 256 KiB. A record that is not UTF-8, or whose
+    /// message has to be rebuilt, is copied besides, which can triple it.
     pub max_record: usize,
     /// Decompressed bytes up to which any compression ratio is accepted.
     pub max_inflated: u64,
@@ -145,12 +146,12 @@ pub enum Decoded<'a> {
 pub struct LogEvent<'a> {
     /// Where the record stands.
     pub position: Position,
-    /// Milliseconds since the Unix epoch. Taken from the record it is from 0 to the end of the
-    /// year 9999; otherwise it is [`Options::fallback_timestamp_ms`].
+    /// Milliseconds since the Unix epoch: from 0 to the end of the year 9999 if the record's
+    /// `timestamp`, `.timestamp` or `time` says so, otherwise [`Options::fallback_timestamp_ms`].
     pub timestamp_ms: i64,
     /// Where `timestamp_ms` comes from.
     pub timestamp_source: TimestampSource,
-    /// The text to deliver, never empty.
+    /// The text to deliver, never empty: `message`, `.`, `log` or the record itself.
     pub message: Message<'a>,
     /// The whole record as it stands in the object.
     pub raw: &'a [u8],

@@ -14,6 +14,9 @@ use super::{
     walk::{Layout, walk},
 };
 
+/// Texts of this many bytes are kept for the next record; longer ones give their memory back.
+const KEPT_TEXT: usize = 1 << 20;
+
 /// Recognises records, and says what the last recognised one means.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -89,6 +92,11 @@ impl Reader {
 
     /// Says what the record means that was recognised last.
     pub(super) fn read<'a>(&'a mut self, raw: &'a [u8]) -> Result<Meaning<'a>, serde_json::Error> {
+        for text in [&mut self.record, &mut self.message] {
+            if text.capacity() > KEPT_TEXT {
+                *text = String::new();
+            }
+        }
         if let Route::Matched(found) = &self.route
             && let Some(meaning) = matched(found, raw)
         {

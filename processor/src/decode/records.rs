@@ -322,3 +322,31 @@ impl<R: Read> Records<R> {
 fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::plain;
+
+    /// Counts the bytes that it is given.
+    struct Counting(usize);
+
+    impl Parse for Counting {
+        fn parse(&mut self, input: &[u8]) -> Parsed {
+            self.0 += input.len();
+            plain::boundary(input)
+        }
+    }
+
+    #[test]
+    fn a_long_record_is_parsed_over_a_few_times_its_length() {
+        let record = format!(r#"{{"message":"{}"}}"#, "x".repeat(1 << 20));
+        let options = Options::default();
+        let window = Window::with_read_bytes(record.as_bytes(), &options, 1024);
+        let mut records = Records::new(window, &options, ResumePoint::default());
+        let mut parser = Counting(0);
+        let frame = records.next(&mut parser).unwrap().unwrap();
+        assert_eq!(frame.kind, FrameKind::Record);
+        assert!(parser.0 < 4 * record.len(), "{} bytes", parser.0);
+    }
+}

@@ -133,23 +133,15 @@ impl Template {
     /// Returns the template that a record is with holes for the message, the timestamp and the
     /// scalars at `varying`.
     ///
-    /// There is none if the record has a key twice, a key with escapes, no message that is a
-    /// string, or no timestamp that is a string or a number.
+    /// There is none if the record has a key with escapes, no message that is a string, or no
+    /// timestamp that is a string or a number. Of equal keys the last one counts.
     fn new(record: &[u8], layout: &Layout, varying: &[usize]) -> Option<Self> {
         let (mut message, mut timestamp) = (None, None);
-        for (at, member) in layout.members.iter().enumerate() {
-            let key = record.get(member.key.clone())?;
-            let is_known = |key: &[u8]| {
-                layout
-                    .members
-                    .iter()
-                    .take(at)
-                    .any(|earlier| record.get(earlier.key.clone()) == Some(key))
-            };
-            match key {
-                _ if key.contains(&b'\\') || is_known(key) => return None,
+        for member in &layout.members {
+            match record.get(member.key.clone())? {
                 b"message" => message = Some(&member.value),
                 b"timestamp" => timestamp = Some(&member.value),
+                key if key.contains(&b'\\') => return None,
                 _ => {}
             }
         }

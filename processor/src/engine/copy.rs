@@ -4,7 +4,7 @@
 //! application and pod, and nothing of the cluster that the logs come from.
 
 use crate::{
-    engine::{Context, deliver::Delivery, retry::Failure, stop::Stop},
+    engine::{Context, classify::outcome_of, deliver::Delivery, retry::Failure, stop::Stop},
     model::{
         ids::{BucketName, Region},
         key::LogObject,
@@ -37,24 +37,17 @@ pub(crate) async fn to_bucket(
             let progress = Progress { etag: report.etag, done: true, ..progress };
             Delivery::new(Outcome::Delivered, progress)
         }
-        Err(Failure::Fault(fault)) if fault.class == FaultClass::Missing => {
-            let outcome = Outcome::Gone;
-            Delivery {
-                detail: Delivery::failed(&Failure::Fault(fault), Stage::Read, Progress::default())
-                    .detail,
-                outcome,
-                progress,
-            }
+        Err(failure) => {
+            let outcome = match &failure {
+                Failure::Fault(fault) if fault.class == FaultClass::Missing => Outcome::Gone,
+                Failure::Fault(fault) if fault.class == FaultClass::Invalid => Outcome::Parked {
+                    reason: ParkReason::DestinationMissing,
+                    stage: Stage::Deliver,
+                },
+                Failure::Fault(_) | Failure::Stopped(_) => outcome_of(&failure, Stage::Deliver),
+            };
+            Delivery { outcome, ..Delivery::failed(&failure, Stage::Deliver, progress) }
         }
-        Err(Failure::Fault(fault)) if fault.class == FaultClass::Invalid => {
-            let outcome =
-                Outcome::Parked { reason: ParkReason::DestinationMissing, stage: Stage::Deliver };
-            let detail =
-                Delivery::failed(&Failure::Fault(fault), Stage::Deliver, Progress::default())
-                    .detail;
-            Delivery { outcome, progress, detail }
-        }
-        Err(failure) => Delivery::failed(&failure, Stage::Deliver, progress),
     }
 }
 

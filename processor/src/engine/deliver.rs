@@ -11,6 +11,7 @@ use std::sync::{
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use crate::{
     decode::Options,
@@ -32,7 +33,7 @@ use crate::{
         key::LogObject,
         notification::ObjectRef,
         outcome::{Outcome, PoisonReason, Skip, Stage, StopReason, TransientReason},
-        progress::Progress,
+        progress::{Progress, WorkId},
     },
     ports::{Access, Fault, FaultClass, LogTarget},
 };
@@ -42,6 +43,7 @@ const RESTARTS: u32 = 3;
 
 /// One object for one log group.
 pub(crate) struct LogWork<'a> {
+    pub(crate) id: &'a WorkId,
     pub(crate) object: &'a ObjectRef,
     pub(crate) log: &'a LogObject,
     pub(crate) access: Access,
@@ -56,11 +58,13 @@ pub(crate) struct Delivery {
     pub(crate) progress: Progress,
     /// What an operator should know beyond the outcome.
     pub(crate) detail: Option<String>,
+    /// When the object was written, if it was read; in milliseconds since the epoch.
+    pub(crate) modified_ms: Option<i64>,
 }
 
 impl Delivery {
     pub(crate) fn new(outcome: Outcome, progress: Progress) -> Self {
-        Self { outcome, progress, detail: None }
+        Self { outcome, progress, detail: None, modified_ms: None }
     }
 
     pub(crate) fn failed(failure: &Failure, stage: Stage, progress: Progress) -> Self {
@@ -68,7 +72,7 @@ impl Delivery {
             Failure::Fault(fault) => Some(Chain(fault).to_string()),
             Failure::Stopped(_) => None,
         };
-        Self { outcome: outcome_of(failure, stage), progress, detail }
+        Self { detail, ..Self::new(outcome_of(failure, stage), progress) }
     }
 }
 
@@ -87,7 +91,18 @@ pub(crate) async fn to_log_group(
     progress: Progress,
     stop: &Stop,
 ) -> Delivery {
-    let mut progress = progress;
+    let mut modified_ms = None;
+    let delivery = attempts(context, work, progress, stop, &mut modified_ms).await;
+    Delivery { modified_ms, ..delivery }
+}
+
+async fn attempts(
+    context: &Context,
+    work: &LogWork<'_>,
+    mut progress: Progress,
+    stop: &Stop,
+    modified_ms: &mut Option<i64>,
+) -> Delivery {
     let mut read_again = true;
     for _ in 0..=RESTARTS {
         let opened = match open(context, work, stop).await {
@@ -97,6 +112,7 @@ pub(crate) async fn to_log_group(
             }
             Err(failure) => return Delivery::failed(&failure, Stage::Read, progress),
         };
+        *modified_ms = Some(opened.info.last_modified_ms);
         if opened.info.etag != progress.etag {
             progress = Progress { etag: opened.info.etag.clone(), ..Progress::default() };
         } else if progress.done {
@@ -111,12 +127,15 @@ pub(crate) async fn to_log_group(
             Pass::Content(fault) => {
                 let reason = fault.poison().unwrap_or(PoisonReason::Corrupt);
                 let outcome = Outcome::Poison { reason, stage: Stage::Decode };
-                return Delivery { outcome, progress, detail: Some(content_detail(&fault)) };
+                return Delivery {
+                    detail: Some(content_detail(&fault)),
+                    ..Delivery::new(outcome, progress)
+                };
             }
             Pass::Broken(detail) => {
                 let outcome =
                     Outcome::Transient { reason: TransientReason::Internal, stage: Stage::Decode };
-                return Delivery { outcome, progress, detail: Some(detail) };
+                return Delivery { detail: Some(detail), ..Delivery::new(outcome, progress) };
             }
         }
     }
@@ -132,11 +151,8 @@ fn complete(progress: Progress) -> Delivery {
     let ledger = progress.ledger;
     if ledger.read > 0 && ledger.undecodable == ledger.read {
         let outcome = Outcome::Poison { reason: PoisonReason::Undecodable, stage: Stage::Decode };
-        return Delivery {
-            outcome,
-            progress,
-            detail: Some(format!("none of {} records is a log record", ledger.read)),
-        };
+        let detail = Some(format!("none of {} records is a log record", ledger.read));
+        return Delivery { detail, ..Delivery::new(outcome, progress) };
     }
     Delivery::new(Outcome::Delivered, Progress { done: true, ..progress })
 }
@@ -247,6 +263,7 @@ async fn send_all(
                 progress.ledger.read += segment.read;
                 progress.ledger.undecodable += segment.undecodable;
                 progress.next = segment.end;
+                note(context, work, progress).await?;
                 context.meter.add(Metric::RecordsSplit, "", segment.split);
                 context.meter.add(Metric::SegmentsCommitted, "", 1);
             }
@@ -257,6 +274,20 @@ async fn send_all(
         }
     }
     Ok(())
+}
+
+/// Keeps the progress where another process finds it. Only the loss of the work itself breaks it off.
+async fn note(context: &Context, work: &LogWork<'_>, progress: &Progress) -> Result<(), Failure> {
+    match context.checkpoints.save(work.id, progress).await {
+        Ok(()) => Ok(()),
+        Err(fault) if fault.class == FaultClass::Changed => {
+            Err(Failure::Stopped(StopReason::LeaseLost))
+        }
+        Err(fault) => {
+            warn!(tenant = %work.log.tenant, key = work.object.key, error = %Chain(&fault), "checkpoint not saved");
+            Ok(())
+        }
+    }
 }
 
 /// Sends all batches of a segment, a few at a time. After a failure no further one is started.

@@ -24,6 +24,7 @@ pub struct Fair {
 
 #[derive(Debug)]
 struct State {
+    all: usize,
     free: usize,
     lanes: BTreeMap<String, Lane>,
     /// The tenants with somebody waiting, in the order of their turns.
@@ -67,7 +68,8 @@ impl Drop for Hand {
 impl Fair {
     /// Makes so many hands, of which one tenant never holds more than `per_tenant`.
     pub fn new(hands: usize, per_tenant: usize) -> Arc<Self> {
-        let state = State { free: hands, lanes: BTreeMap::new(), turns: VecDeque::new() };
+        let state =
+            State { all: hands, free: hands, lanes: BTreeMap::new(), turns: VecDeque::new() };
         Arc::new(Self { state: Mutex::new(state), per_tenant: per_tenant.max(1) })
     }
 
@@ -90,6 +92,12 @@ impl Fair {
     /// Returns how many hands nobody holds.
     pub fn free(&self) -> usize {
         self.state().free
+    }
+
+    /// Returns how many hands are at work.
+    pub fn busy(&self) -> usize {
+        let state = self.state();
+        state.all - state.free
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -45,7 +45,7 @@ pub use self::{
 use crate::{
     decode::Limits,
     metrics::Meter,
-    ports::{Clock, LogSink, ObjectCopier, ObjectStore, TenantDirectory},
+    ports::{Checkpoints, Clock, LogSink, ObjectCopier, ObjectStore, TenantDirectory},
 };
 
 /// What the engine is set to do.
@@ -92,6 +92,8 @@ pub struct Ports {
     pub sink: Arc<dyn LogSink>,
     /// The customers' buckets.
     pub copier: Arc<dyn ObjectCopier>,
+    /// Where progress is kept.
+    pub checkpoints: Arc<dyn Checkpoints>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -107,6 +109,7 @@ pub(crate) struct Context {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) sink: Arc<dyn LogSink>,
     pub(crate) copier: Arc<dyn ObjectCopier>,
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: EngineSettings,
     pub(crate) meter: Arc<Meter>,
@@ -143,13 +146,14 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// Makes an engine that acts on `ports`.
     pub fn new(ports: Ports, settings: EngineSettings, meter: Arc<Meter>) -> Self {
-        let Ports { store, directory, sink, copier, clock } = ports;
+        let Ports { store, directory, sink, copier, checkpoints, clock } = ports;
         // Two processes that start in the same millisecond may draw the same jitter; that does no harm.
         let seed = clock.now_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(32);
         let context = Context {
             store,
             sink,
             copier,
+            checkpoints,
             clock,
             settings,
             meter,

@@ -21,11 +21,11 @@ use crate::{
         ids::TenantId,
         key::LogObject,
         notification::ObjectRef,
-        outcome::{Ledger, Outcome, ParkReason, Skip, Stage},
+        outcome::{Ledger, Outcome, ParkReason, Skip, Stage, TransientReason},
         progress::{Continuation, Progress, WorkId},
         tenant::{DeliveryKind, Destination, TenantItem},
     },
-    ports::Access,
+    ports::{Access, Claim},
 };
 
 /// How one object ended at one destination, or before one was chosen.
@@ -43,6 +43,10 @@ pub struct WorkResult {
     pub progress: Option<Progress>,
     /// What an operator should know beyond the outcome.
     pub detail: Option<String>,
+    /// The time that it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The time since the object was written, in milliseconds, if it was read.
+    pub lag_ms: Option<u64>,
 }
 
 impl WorkResult {
@@ -54,11 +58,17 @@ impl WorkResult {
             destination: None,
             progress: None,
             detail: None,
+            elapsed_ms: 0,
+            lag_ms: None,
         }
     }
 
     /// Returns where the records went.
     pub fn ledger(&self) -> Ledger {
+        // What was done before is not done again, nor counted again.
+        if matches!(self.outcome, Outcome::Skipped(_)) {
+            return Ledger::default();
+        }
         self.progress.as_ref().map(|progress| progress.ledger).unwrap_or_default()
     }
 }
@@ -125,9 +135,14 @@ async fn follow(
     match route {
         Route::Deliver(item) => {
             let kind = item.destination.kind();
+            let started_ms = context.clock.now_ms();
             let delivery = Box::pin(deliver_once(context, object, log, item, earlier, stop)).await;
+            let now_ms = context.clock.now_ms();
+            let since = |ms: i64| u64::try_from(now_ms - ms).unwrap_or_default();
             let done = WorkResult {
                 destination: Some(kind),
+                elapsed_ms: since(started_ms),
+                lag_ms: delivery.modified_ms.map(since),
                 progress: Some(delivery.progress),
                 detail: delivery.detail,
                 ..result(delivery.outcome)
@@ -167,10 +182,40 @@ async fn deliver_once(
         reason = stop.stopped() => return Delivery::new(Outcome::Stopped(reason), Progress::default()),
     };
     let known = further(context.recent.get(&id), earlier.progress.get(&id).cloned());
-    if known.done && object.etag.as_deref().is_some_and(|etag| same_tag(etag, &known.etag)) {
+    if is_done(object, &known) {
         return Delivery::new(Outcome::Skipped(Skip::Duplicate), known);
     }
-    let delivery = match &item.destination {
+    let known = match context.retries(stop).call(|| context.checkpoints.claim(&id)).await {
+        Ok(Claim::Granted(kept)) => further(Some(known), kept),
+        Ok(Claim::Busy) => {
+            let outcome = Outcome::Transient { reason: TransientReason::Busy, stage: Stage::Route };
+            return Delivery::new(outcome, known);
+        }
+        Err(failure) => return Delivery::failed(&failure, Stage::Route, known),
+    };
+    let delivery = if is_done(object, &known) {
+        Delivery::new(Outcome::Skipped(Skip::Duplicate), known)
+    } else {
+        deliver_to(context, &id, object, log, item, known, stop).await
+    };
+    context.recent.put(&id, delivery.progress.clone());
+    if let Err(fault) = context.checkpoints.release(&id, &delivery.progress).await {
+        // The claim ends by itself; until then another process waits.
+        warn!(tenant = %log.tenant, key = object.key, error = %Chain(&fault), "checkpoint not released");
+    }
+    delivery
+}
+
+async fn deliver_to(
+    context: &Context,
+    id: &WorkId,
+    object: &ObjectRef,
+    log: &LogObject,
+    item: &TenantItem,
+    known: Progress,
+    stop: &Stop,
+) -> Delivery {
+    match &item.destination {
         Destination::CloudWatch { role, log_group, retention_days } => {
             let access = Access {
                 tenant: log.tenant.clone(),
@@ -178,17 +223,15 @@ async fn deliver_once(
                 external_id: item.external_id.clone(),
                 region: item.target_region.clone(),
             };
-            let work =
-                LogWork { object, log, access, group: log_group, retention_days: *retention_days };
+            let (group, retention_days) = (log_group, *retention_days);
+            let work = LogWork { id, object, log, access, group, retention_days };
             to_log_group(context, &work, known, stop).await
         }
         Destination::S3 { bucket, prefix } => {
             let work = CopyWork { object, log, bucket, prefix, region: &item.target_region };
             Box::pin(copy::to_bucket(context, &work, known, stop)).await
         }
-    };
-    context.recent.put(&id, delivery.progress.clone());
-    delivery
+    }
 }
 
 /// Delivers to a log group, unless its account was set aside.
@@ -231,6 +274,11 @@ fn further(one: Option<Progress>, other: Option<Progress>) -> Progress {
     }
 }
 
+/// Whether all of the object that was announced is settled.
+fn is_done(object: &ObjectRef, known: &Progress) -> bool {
+    known.done && object.etag.as_deref().is_some_and(|etag| same_tag(etag, &known.etag))
+}
+
 /// Notifications carry the tag without the quotes that the object's own header has.
 fn same_tag(one: &str, other: &str) -> bool {
     one.trim_matches('"') == other.trim_matches('"')
@@ -264,6 +312,8 @@ pub(crate) fn report(context: &Context, result: &WorkResult, message_id: &str) {
                 expired = ledger.expired,
                 quarantined = ledger.quarantined,
                 undecodable = ledger.undecodable,
+                elapsed_ms = result.elapsed_ms,
+                lag_ms = result.lag_ms,
                 "object"
             )
         };
@@ -276,7 +326,9 @@ pub(crate) fn report(context: &Context, result: &WorkResult, message_id: &str) {
     }
     let meter = &context.meter;
     meter.add(Metric::Objects, outcome, 1);
+    meter.add(Metric::ObjectMilliseconds, "", result.elapsed_ms);
     if matches!(result.outcome, Outcome::Delivered) {
+        meter.add(Metric::LagMilliseconds, "", result.lag_ms.unwrap_or_default());
         meter.add(Metric::RecordsRead, "", ledger.read);
         for (state, count) in [
             ("delivered", ledger.delivered),

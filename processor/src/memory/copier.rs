@@ -4,7 +4,17 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{FutureExt, future::BoxFuture};
 
-use crate::ports::{CopyJob, CopyReport, Fault, ObjectCopier};
+use crate::ports::{CopyJob, CopyReport, Fault, FaultClass, ObjectCopier};
+
+/// Refuses every copy: a local file has no source that S3 could copy from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCopies;
+
+impl ObjectCopier for NoCopies {
+    fn copy<'a>(&'a self, _job: &'a CopyJob) -> BoxFuture<'a, Result<CopyReport, Fault>> {
+        async { Err(Fault::new(FaultClass::Invalid, "CopyObject").with_code("LocalFile")) }.boxed()
+    }
+}
 
 /// Takes every copy and keeps what it was asked for.
 #[derive(Debug, Default)]

@@ -207,6 +207,8 @@ reasons! {
         Expired = "credentials_expired",
         /// The object changed again and again while it was read.
         Changing = "object_changing",
+        /// Another process works on the same object.
+        Busy = "in_work_elsewhere",
         /// A part of this engine failed; the message was not harmed.
         Internal = "internal",
     }

@@ -4,38 +4,29 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 use crate::{
-    config::CheckpointKind,
     engine::{
-        Engine, Handled, Incoming,
+        Handled, Incoming,
         fair::{Fair, Place},
         stop::Stop,
-        verdict::Verdict,
     },
     error_chain::Chain,
     metrics::{Meter, Metric},
-    model::outcome::{Outcome, StopReason},
+    model::outcome::StopReason,
+    modes::settle::{Ending, Settler, Subject},
     ports::{FaultClass, Message, Queue, QueueSettings, Receipt},
 };
 
 /// SQS lets nobody hold a message for longer than twelve hours from its receive.
 const LONGEST_HOLD: Duration = Duration::from_secs((11 * 60 + 30) * 60);
-/// How long a message stays hidden when its letter could not be sent.
-const UNBURIED_PAUSE: Duration = Duration::from_secs(60);
-/// How often a message may be handed on to ourselves.
-const MAX_HOPS: u32 = 12;
 
 /// What working on messages needs.
 pub(super) struct Holder {
-    pub(super) engine: Arc<Engine>,
-    pub(super) queue: Arc<dyn Queue>,
+    pub(super) settler: Settler,
     pub(super) meter: Arc<Meter>,
     pub(super) settings: QueueSettings,
-    /// How long a message is hidden at a time.
-    pub(super) visibility: Duration,
-    pub(super) checkpoint: CheckpointKind,
     /// Messages to delete.
     pub(super) done: mpsc::Sender<Receipt>,
     /// The engine's hands, shared among tenants.
@@ -44,30 +35,15 @@ pub(super) struct Holder {
     pub(super) closing: CancellationToken,
 }
 
-/// How work on a message ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finished {
-    /// It is settled.
-    Settled,
-    /// It is in the dead-letter queue.
-    Buried,
-    /// It will be visible again at this time.
-    Kept(Instant),
-    /// It waits for somebody.
-    Parked,
-    /// The engine itself cannot work; the message is kept.
-    Systemic,
-}
-
 impl Holder {
     /// Takes a place for `message` among those that wait to be worked on.
     pub(super) fn enlist(&self, message: &Message) -> Place {
-        let (tenant, bytes) = self.engine.lane(&message.body);
+        let (tenant, bytes) = self.settler.engine.lane(&message.body);
         self.hands.enlist(&tenant, bytes)
     }
 
     /// Works on `message` when its turn has come, and does what the verdict says.
-    pub(super) async fn work(&self, message: &Message, place: Place, stop: &Stop) -> Finished {
+    pub(super) async fn work(&self, message: &Message, place: Place, stop: &Stop) -> Ending {
         let incoming = Incoming {
             id: &message.id,
             body: &message.body,
@@ -81,7 +57,7 @@ impl Holder {
                 () = self.closing.cancelled() => return None,
                 hand = place.hand() => hand,
             };
-            let handled = self.engine.handle(&incoming, stop).await;
+            let handled = self.settler.engine.handle(&incoming, stop).await;
             drop(hand);
             Some(handled)
         };
@@ -90,10 +66,10 @@ impl Holder {
             never = self.hold(message, stop) => match never {},
         };
         match handled {
-            Some(handled) => self.carry_out(message, handled).await,
+            Some(handled) => self.carry_out(message, &handled).await,
             None => {
                 self.meter.add(Metric::ShutdownReleased, "", 1);
-                Finished::Kept(self.hide(message, Duration::ZERO).await)
+                Ending::Kept(self.settler.hide(subject(message), Duration::ZERO).await)
             }
         }
     }
@@ -101,16 +77,17 @@ impl Holder {
     /// Keeps the message hidden from others for as long as it is polled.
     async fn hold(&self, message: &Message, stop: &Stop) -> std::convert::Infallible {
         let received = Instant::now();
-        let mut hidden_until = received + self.visibility;
+        let mut hidden_until = received + self.settler.visibility;
         loop {
-            tokio::time::sleep(self.visibility / 3).await;
+            tokio::time::sleep(self.settler.visibility / 3).await;
             if received.elapsed() > LONGEST_HOLD {
                 return self.lost(message, stop, "held for too long").await;
             }
             let asked = Instant::now();
-            match self.queue.set_visibility(&message.receipt, self.visibility).await {
+            match self.settler.queue.set_visibility(&message.receipt, self.settler.visibility).await
+            {
                 Ok(()) => {
-                    hidden_until = asked + self.visibility;
+                    hidden_until = asked + self.settler.visibility;
                     self.meter.add(Metric::Lease, "extended", 1);
                 }
                 Err(fault) if fault.class == FaultClass::Missing => {
@@ -138,80 +115,17 @@ impl Holder {
         std::future::pending().await
     }
 
-    async fn carry_out(&self, message: &Message, handled: Handled) -> Finished {
-        let systemic =
-            handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
-        debug!(message_id = message.id, verdict = handled.verdict.as_str(), "message");
-        match handled.verdict {
-            Verdict::Ack => {
-                self.delete(message).await;
-                Finished::Settled
-            }
-            Verdict::Bury => self.bury(message, &handled).await,
-            Verdict::Retry { visible_in } => {
-                let until = self.keep(message, &handled, visible_in).await;
-                if systemic { Finished::Systemic } else { Finished::Kept(until) }
-            }
-            Verdict::Park { visible_in, reason } => {
-                warn!(message_id = message.id, reason = reason.as_str(), "message parked");
-                self.keep(message, &handled, visible_in).await;
-                Finished::Parked
-            }
-            Verdict::Leave => Finished::Kept(Instant::now() + self.visibility),
-        }
-    }
-
-    async fn delete(&self, message: &Message) {
-        if self.done.send(message.receipt.clone()).await.is_err() {
+    async fn carry_out(&self, message: &Message, handled: &Handled) -> Ending {
+        let ending = self.settler.carry_out(subject(message), handled).await;
+        if ending.deletes() && self.done.send(message.receipt.clone()).await.is_err() {
             warn!(message_id = message.id, "message not deleted; it will come again");
         }
+        ending
     }
+}
 
-    async fn bury(&self, message: &Message, handled: &Handled) -> Finished {
-        for letter in &handled.letters {
-            if let Err(fault) = self.queue.bury(letter).await {
-                // Without a dead-letter queue of ours, the queue's own redrive policy is what is left.
-                error!(message_id = message.id, error = %Chain(&fault), "dead letter not sent; message kept");
-                let until = self.hide(message, UNBURIED_PAUSE).await;
-                return Finished::Kept(until);
-            }
-        }
-        self.delete(message).await;
-        Finished::Buried
-    }
-
-    /// Gives the message back, due in `pause`: as it is, or anew with what has been done.
-    async fn keep(&self, message: &Message, handled: &Handled, pause: Duration) -> Instant {
-        if self.checkpoint == CheckpointKind::Continuation
-            && let Some(continuation) = &handled.continuation
-            && continuation.hops <= MAX_HOPS
-            && let Some(body) = continuation.attach(&message.body)
-        {
-            let tenant = handled.results.iter().find_map(|result| result.tenant.as_ref());
-            let group = tenant.map_or("unknown", |tenant| tenant.as_str());
-            match self.queue.send(&body, pause, group).await {
-                Ok(()) => {
-                    // Sent first, deleted second: a crash between the two repeats work and loses nothing.
-                    self.delete(message).await;
-                    return Instant::now() + pause;
-                }
-                Err(fault) => {
-                    warn!(message_id = message.id, error = %Chain(&fault), "continuation not sent; message kept");
-                }
-            }
-        }
-        self.hide(message, pause).await
-    }
-
-    async fn hide(&self, message: &Message, pause: Duration) -> Instant {
-        let pause = pause + self.engine.jitter(pause / 10);
-        if let Err(fault) = self.queue.set_visibility(&message.receipt, pause).await {
-            // It comes back by itself when the time of its receive is over.
-            warn!(message_id = message.id, error = %Chain(&fault), "message not given back in time");
-            return Instant::now() + self.visibility;
-        }
-        Instant::now() + pause
-    }
+fn subject(message: &Message) -> Subject<'_> {
+    Subject { id: &message.id, body: &message.body, receipt: &message.receipt }
 }
 
 /// Deletes messages ten at a time, or whatever has come within a fifth of a second.

@@ -2,7 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
@@ -10,15 +14,22 @@ use tracing::{error, warn};
 
 use crate::{
     config::Config,
-    engine::{Engine, Handled, Incoming, stop::Stop, verdict::Verdict},
+    engine::{
+        Engine, Handled, Incoming,
+        fair::{Fair, Place},
+        stop::Stop,
+        verdict::Verdict,
+    },
     error_chain::Chain,
     exit::ExitStatus,
-    model::outcome::{Outcome, StopReason},
+    metrics::{Meter, Snapshot},
+    model::outcome::StopReason,
     modes::{
         options::{ProcessOptions, SinkKind},
+        settle::{self, Settler, Subject},
         wiring,
     },
-    ports::Queue,
+    ports::Receipt,
 };
 
 /// Work is broken off when so much of the invocation's time is left.
@@ -37,6 +48,8 @@ struct SqsEvent {
 #[serde(rename_all = "camelCase")]
 struct SqsRecord {
     message_id: String,
+    #[serde(default)]
+    receipt_handle: String,
     #[serde(default)]
     body: String,
     #[serde(default)]
@@ -65,33 +78,27 @@ struct ItemFailure {
 
 struct Function {
     engine: Arc<Engine>,
-    /// For dead letters; none when no queue is configured.
-    queue: Option<Arc<dyn Queue>>,
+    meter: Arc<Meter>,
+    hands: Arc<Fair>,
+    /// For letters, continuations and pauses; none when no queue is configured.
+    settler: Option<Settler>,
+    max_receives: Option<u32>,
+    reported: Mutex<Snapshot>,
 }
 
 pub(super) async fn run(config: &Config) -> ExitStatus {
-    let wired = match wiring::engine(&options(), config).await {
-        Ok(wired) => wired,
+    let function = match function(config).await {
+        Ok(function) => Arc::new(function),
         Err(status) => return status,
     };
-    let queue = if config.queue_url.is_some() {
-        match wiring::queue(config, wired.session.as_ref()) {
-            Ok(queue) => Some(queue),
-            Err(status) => return status,
-        }
-    } else {
-        None
-    };
-    let function = Arc::new(Function { engine: wired.engine, queue });
     let handler = service_fn(move |event: LambdaEvent<SqsEvent>| {
         let function = Arc::clone(&function);
         async move {
-            let left = event
-                .context
-                .deadline()
-                .duration_since(std::time::SystemTime::now())
-                .unwrap_or_default();
-            function.invoke(event.payload.records, left).await
+            let left =
+                event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+            let response = function.invoke(event.payload.records, left).await;
+            function.report_metrics();
+            response
         }
     });
     match lambda_runtime::run(handler).await {
@@ -101,6 +108,33 @@ pub(super) async fn run(config: &Config) -> ExitStatus {
             ExitStatus::Unexpected
         }
     }
+}
+
+async fn function(config: &Config) -> Result<Function, ExitStatus> {
+    let wired = wiring::engine(&options(), config).await?;
+    let (mut settler, mut max_receives) = (None, None);
+    if config.queue_url.is_some() {
+        let queue = wiring::queue(config, wired.session.as_ref())?;
+        match queue.settings().await {
+            Ok(settings) => max_receives = settings.max_receives,
+            Err(fault) => warn!(error = %Chain(&fault), "the queue's settings are not readable"),
+        }
+        settler = Some(Settler {
+            engine: Arc::clone(&wired.engine),
+            queue,
+            checkpoint: config.checkpoint,
+            visibility: config.visibility_timeout,
+        });
+    }
+    let hands = usize::try_from(config.concurrency().get()).unwrap_or(1);
+    Ok(Function {
+        engine: wired.engine,
+        meter: wired.meter,
+        hands: Fair::new(hands, hands),
+        settler,
+        max_receives,
+        reported: Mutex::default(),
+    })
 }
 
 fn options() -> ProcessOptions {
@@ -141,7 +175,9 @@ impl Function {
         let mut items: Vec<(SqsRecord, Item)> = Vec::new();
         for (index, record) in records.into_iter().enumerate() {
             let (function, stop, work) = (Arc::clone(self), stop.child(), record.clone());
-            tasks.spawn(async move { (index, function.work(&work, &stop).await) });
+            let (tenant, bytes) = self.engine.lane(&record.body);
+            let place = self.hands.enlist(&tenant, bytes);
+            tasks.spawn(async move { (index, function.work(&work, place, &stop).await) });
             items.push((record, Item::Failed));
         }
         let answer_in = left.saturating_sub(ANSWER_BEFORE_END);
@@ -173,41 +209,40 @@ impl Function {
     }
 
     /// Returns how the message ended, and whether the engine itself is at fault.
-    async fn work(&self, record: &SqsRecord, stop: &Stop) -> (Item, bool) {
+    async fn work(&self, record: &SqsRecord, place: Place, stop: &Stop) -> (Item, bool) {
+        let hand = tokio::select! {
+            hand = place.hand() => hand,
+            _ = stop.stopped() => return (Item::Failed, false),
+        };
+        let now_ms = self.engine.now_ms();
         let incoming = Incoming {
             id: &record.message_id,
             body: &record.body,
             receives: record.attributes.approximate_receive_count.parse().unwrap_or(1),
-            sent_ms: record
-                .attributes
-                .sent_timestamp
-                .parse()
-                .unwrap_or_else(|_| self.engine.now_ms()),
-            max_receives: None,
+            sent_ms: record.attributes.sent_timestamp.parse().unwrap_or(now_ms),
+            max_receives: self.max_receives,
         };
         let handled = self.engine.handle(&incoming, stop).await;
-        let systemic =
-            handled.results.iter().any(|result| matches!(result.outcome, Outcome::Systemic(_)));
-        (self.carry_out(record, &handled).await, systemic)
+        drop(hand);
+        (self.carry_out(record, &handled).await, settle::is_systemic(&handled))
     }
 
     async fn carry_out(&self, record: &SqsRecord, handled: &Handled) -> Item {
-        match handled.verdict {
-            Verdict::Ack => Item::Done,
-            Verdict::Bury => {
-                let Some(queue) = &self.queue else {
-                    // The queue's own redrive policy moves it away.
-                    return Item::Failed;
-                };
-                for letter in &handled.letters {
-                    if let Err(fault) = queue.bury(letter).await {
-                        error!(message_id = record.message_id, error = %Chain(&fault), "dead letter not sent; message kept");
-                        return Item::Failed;
-                    }
-                }
-                Item::Done
-            }
-            Verdict::Retry { .. } | Verdict::Park { .. } | Verdict::Leave => Item::Failed,
+        let Some(settler) = &self.settler else {
+            // Without a queue to act on, whatever is not settled is left to the queue's own redrive policy.
+            return if handled.verdict == Verdict::Ack { Item::Done } else { Item::Failed };
+        };
+        let receipt = Receipt(record.receipt_handle.clone());
+        let subject = Subject { id: &record.message_id, body: &record.body, receipt: &receipt };
+        if settler.carry_out(subject, handled).await.deletes() { Item::Done } else { Item::Failed }
+    }
+
+    /// Writes what was counted since the last invocation to standard output, where Lambda finds it.
+    fn report_metrics(&self) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in self.meter.embedded_lines(&mut reported, self.engine.now_ms()) {
+            // Metrics are worth less than the delivery that they are about.
+            drop(writeln!(std::io::stdout(), "{line}"));
         }
     }
 }
@@ -232,6 +267,7 @@ mod tests {
     fn record(id: &str) -> SqsRecord {
         SqsRecord {
             message_id: id.to_owned(),
+            receipt_handle: String::new(),
             body: String::new(),
             attributes: SqsAttributes::default(),
         }

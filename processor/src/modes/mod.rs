@@ -6,7 +6,9 @@ mod hold;
 mod lambda;
 mod manual;
 pub mod options;
+mod probes;
 mod scan;
+mod settle;
 mod sqs;
 mod wiring;
 
@@ -24,6 +26,9 @@ pub async fn run(options: ProcessOptions, config: Config) -> ExitStatus {
     if let Err(problem) = options.check(mode) {
         error!("{problem}");
         return ExitStatus::Usage;
+    }
+    if options.dry_run {
+        info!("dry run: nothing is written");
     }
     info!(mode = mode.as_str(), version = env!("CARGO_PKG_VERSION"), "engine started");
     let status = match mode {

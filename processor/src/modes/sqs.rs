@@ -7,18 +7,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::Config,
+    config::{BYTES_PER_OBJECT, Config},
     engine::{fair::Fair, stop::Stop},
     error_chain::Chain,
     exit::ExitStatus,
     metrics::Metric,
     model::outcome::StopReason,
     modes::{
-        hold::{self, Finished, Holder},
+        hold::{self, Holder},
         options::ProcessOptions,
+        probes::Probes,
+        settle::{Ending, Settler},
         wiring,
     },
-    ports::{Fault, FaultClass, Message},
+    ports::{Fault, FaultClass, Message, QueueSettings},
     shutdown::Signals,
 };
 
@@ -75,8 +77,26 @@ pub(super) async fn run(options: &ProcessOptions, config: &Config) -> ExitStatus
 async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, ExitStatus> {
     let wired = wiring::engine(options, config).await?;
     let queue = wiring::queue(config, wired.session.as_ref())?;
+    let mut serving = JoinSet::new();
+    if let Some(address) = config.metrics_address {
+        match Probes::listen(address, Arc::clone(&wired.meter)).await {
+            Ok(probes) => {
+                info!(address = ?probes.address().ok(), "metrics and probes are served");
+                serving.spawn(probes.serve());
+            }
+            Err(error) => {
+                error!(%error, %address, "METRICS_ADDRESS cannot be listened on");
+                return Err(ExitStatus::Config);
+            }
+        }
+    }
     let settings = match queue.settings().await {
         Ok(settings) => settings,
+        // Nothing depends on them: without them, letters are left to the queue itself.
+        Err(fault) if fault.class == FaultClass::Denied => {
+            warn!(error = %Chain(&fault), "the queue's settings are not readable");
+            QueueSettings::default()
+        }
         Err(fault) => {
             error!(error = %Chain(&fault), "the queue's settings are not readable");
             return Err(status_of(&fault));
@@ -89,13 +109,16 @@ async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, Exit
     let mut deleting = JoinSet::new();
     deleting.spawn(hold::delete_settled(Arc::clone(&queue), to_delete));
     let capacity = usize::try_from(config.concurrency().get()).unwrap_or(1);
-    let holder = Holder {
+    let settler = Settler {
         engine: wired.engine,
         queue,
+        checkpoint: config.checkpoint,
+        visibility: config.visibility_timeout,
+    };
+    let holder = Holder {
+        settler,
         meter: wired.meter,
         settings,
-        visibility: config.visibility_timeout,
-        checkpoint: config.checkpoint,
         done,
         hands: Fair::new(capacity, (capacity / 2).clamp(1, MOST_PER_TENANT)),
         closing: CancellationToken::new(),
@@ -104,6 +127,7 @@ async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, Exit
         holder: Arc::new(holder),
         working: JoinSet::new(),
         deleting,
+        _serving: serving,
         stop: Stop::default(),
         tally: Tally::default(),
     })
@@ -114,6 +138,17 @@ const fn status_of(fault: &Fault) -> ExitStatus {
         FaultClass::Denied | FaultClass::Systemic(_) => ExitStatus::Refused,
         FaultClass::Missing | FaultClass::Invalid => ExitStatus::Config,
         _ => ExitStatus::Transient,
+    }
+}
+
+/// Returns the label for the number of a receive.
+const fn receive_word(receives: u32) -> &'static str {
+    match receives {
+        0 | 1 => "1",
+        2 => "2",
+        3 => "3",
+        4 => "4",
+        _ => "more",
     }
 }
 
@@ -132,8 +167,10 @@ struct Tally {
 /// Receives messages and works on them.
 struct Reader {
     holder: Arc<Holder>,
-    working: JoinSet<(String, Finished)>,
+    working: JoinSet<(String, Ending)>,
     deleting: JoinSet<()>,
+    /// Metrics and probes, for as long as messages are read.
+    _serving: JoinSet<()>,
     stop: Stop,
     tally: Tally,
 }
@@ -155,9 +192,17 @@ impl Reader {
                 continue;
             }
             self.holder.meter.set(Metric::Receiving, u64::from(!self.tally.systemic));
-            match self.holder.queue.receive(free, wait, self.holder.visibility).await {
+            match self
+                .holder
+                .settler
+                .queue
+                .receive(free, wait, self.holder.settler.visibility)
+                .await
+            {
                 Ok(messages) => {
                     failures = 0;
+                    // A message may come again before its last attempt was counted.
+                    self.collect();
                     empty_polls = if messages.is_empty() { empty_polls + 1 } else { 0 };
                     for message in messages {
                         self.spawn(message);
@@ -196,9 +241,10 @@ impl Reader {
     }
 
     fn status(&self) -> ExitStatus {
-        let buried = if self.tally.buried > 0 { ExitStatus::Data } else { ExitStatus::Ok };
-        let parked = if self.tally.parked > 0 { ExitStatus::Transient } else { ExitStatus::Ok };
-        buried.worse(parked)
+        let when = |happened: bool, status| if happened { status } else { ExitStatus::Ok };
+        when(self.tally.buried > 0, ExitStatus::Data)
+            .worse(when(self.tally.parked > 0, ExitStatus::Transient))
+            .worse(when(self.tally.systemic, ExitStatus::Refused))
     }
 
     fn spawn(&mut self, message: Message) {
@@ -206,11 +252,21 @@ impl Reader {
         let stop = self.stop.child();
         let place = holder.enlist(&message);
         self.tally.kept.remove(&message.id);
+        let age_ms = self.holder.settler.engine.now_ms() - message.sent_ms;
+        let meter = &self.holder.meter;
+        meter.add(Metric::QueueMilliseconds, "", u64::try_from(age_ms).unwrap_or_default());
+        meter.add(Metric::Received, receive_word(message.receives), 1);
         self.working.spawn(async move {
             let finished = holder.work(&message, place, &stop).await;
             (message.id, finished)
         });
-        self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
+        self.show_load();
+    }
+
+    fn show_load(&self) {
+        let Holder { meter, hands, .. } = self.holder.as_ref();
+        meter.set(Metric::InFlight, self.working.len() as u64);
+        meter.set(Metric::MemoryBudgetUsed, (hands.busy() * BYTES_PER_OBJECT) as u64);
     }
 
     fn collect(&mut self) {
@@ -229,17 +285,17 @@ impl Reader {
         }
     }
 
-    fn count(&mut self, finished: Result<(String, Finished), tokio::task::JoinError>) {
-        self.holder.meter.set(Metric::InFlight, self.working.len() as u64);
+    fn count(&mut self, finished: Result<(String, Ending), tokio::task::JoinError>) {
+        self.show_load();
         let was_systemic = std::mem::take(&mut self.tally.systemic);
         match finished {
-            Ok((_, Finished::Settled)) => {}
-            Ok((_, Finished::Buried)) => self.tally.buried += 1,
-            Ok((id, Finished::Kept(until))) => {
+            Ok((_, Ending::Settled)) => {}
+            Ok((_, Ending::Buried)) => self.tally.buried += 1,
+            Ok((id, Ending::Kept(until) | Ending::HandedOn(until))) => {
                 self.tally.kept.insert(id, until);
             }
-            Ok((_, Finished::Parked)) => self.tally.parked += 1,
-            Ok((_, Finished::Systemic)) => {
+            Ok((_, Ending::Parked)) => self.tally.parked += 1,
+            Ok((_, Ending::Systemic)) => {
                 self.tally.systemic = true;
                 self.tally.paused_until = Some(Instant::now() + SYSTEMIC_PAUSE);
                 if !was_systemic {
@@ -249,9 +305,10 @@ impl Reader {
             Err(panic) => {
                 // The message was not deleted: it comes again when its time is over.
                 error!(error = %panic, "work on a message broke down");
-                self.tally
-                    .kept
-                    .insert(panic.id().to_string(), Instant::now() + self.holder.visibility);
+                self.tally.kept.insert(
+                    panic.id().to_string(),
+                    Instant::now() + self.holder.settler.visibility,
+                );
             }
         }
     }
@@ -260,7 +317,7 @@ impl Reader {
         error!(error = %Chain(fault), failures, "nothing received");
         self.holder.meter.set(Metric::Receiving, 0);
         let longest = (Duration::from_millis(500) * (1 << failures.min(8))).min(RECEIVE_PAUSE_CAP);
-        tokio::time::sleep(longest / 2 + self.holder.engine.jitter(longest / 2)).await;
+        tokio::time::sleep(longest / 2 + self.holder.settler.engine.jitter(longest / 2)).await;
     }
 
     /// Lets work in hand finish; breaks it off between two segments when time runs out, and gives the rest back.

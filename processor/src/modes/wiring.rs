@@ -6,15 +6,16 @@ use tracing::error;
 
 use crate::{
     aws::{
-        cloudwatch::CloudWatchSink, copier::S3Copier, dynamodb::TenantTable, roles::Roles,
-        s3::S3Store, session::Session, sqs::SqsQueue,
+        checkpoints::CheckpointTable, cloudwatch::CloudWatchSink, copier::S3Copier,
+        dynamodb::TenantTable, roles::Roles, s3::S3Store, session::Session, sqs::SqsQueue,
     },
-    config::Config,
+    config::{CheckpointKind, Config},
     engine::{Engine, EngineSettings, Ports, route::Scope, segment},
     exit::ExitStatus,
     memory::{
+        checkpoints::NoCheckpoints,
         clock::SystemClock,
-        copier::NotedCopies,
+        copier::{NoCopies, NotedCopies},
         directory::AnyTenant,
         sink::{LineSink, NoSink},
         store::FileStore,
@@ -22,7 +23,7 @@ use crate::{
     metrics::Meter,
     model::arn::Partition,
     modes::options::{ProcessOptions, SinkKind},
-    ports::{Clock, LogSink, ObjectCopier, ObjectStore, Queue, TenantDirectory},
+    ports::{Checkpoints, Clock, LogSink, ObjectCopier, ObjectStore, Queue, TenantDirectory},
 };
 
 /// An engine and what its mode needs beside it.
@@ -74,7 +75,8 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
         park_max: config.park_max,
         ..EngineSettings::default()
     };
-    let ports = Ports { store: Arc::clone(&store), directory, sink, copier, clock };
+    let checkpoints = checkpoints(options, config, session.as_ref(), &clock);
+    let ports = Ports { store: Arc::clone(&store), directory, sink, copier, checkpoints, clock };
     let engine = Arc::new(Engine::new(ports, settings, Arc::clone(&meter)));
     Ok(Wired { engine, meter, store, session })
 }
@@ -89,6 +91,26 @@ pub(super) fn queue(
         return Err(ExitStatus::Config);
     };
     Ok(Arc::new(SqsQueue::new(session, url, config.dead_letter_queue_url.clone())))
+}
+
+fn checkpoints(
+    options: &ProcessOptions,
+    config: &Config,
+    session: Option<&Session>,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn Checkpoints> {
+    if options.dry_run {
+        return Arc::new(NoCheckpoints);
+    }
+    match (config.checkpoint, &config.checkpoint_table, session) {
+        (CheckpointKind::DynamoDb, Some(table), Some(session)) => {
+            let owner = format!("{}-{:x}", std::process::id(), clock.now_ms());
+            Arc::new(CheckpointTable::new(session, table, Arc::clone(clock), owner))
+        }
+        (CheckpointKind::DynamoDb | CheckpointKind::None | CheckpointKind::Continuation, _, _) => {
+            Arc::new(NoCheckpoints)
+        }
+    }
 }
 
 type Destinations = (Arc<dyn LogSink>, Arc<dyn ObjectCopier>);
@@ -121,6 +143,9 @@ fn destinations(
                 Arc::clone(meter),
             ));
             let sink = CloudWatchSink::new(session.clone(), Arc::clone(&roles));
+            if options.file.is_some() {
+                return Ok((Arc::new(sink), Arc::new(NoCopies)));
+            }
             Ok((Arc::new(sink), Arc::new(S3Copier::new(session.clone(), roles))))
         }
     }

@@ -314,9 +314,9 @@ fn systemic_faults_do_not_use_up_receives() {
     world.fake.remove_role(CENTRAL_ROLE);
     let run = world.drain();
     run.assert_code(3);
-    let received: u32 =
-        world.fake.queue_messages(&world.queue).iter().map(|message| message.receive_count).sum();
-    assert!(received <= 11, "{received} receives");
+    let most =
+        world.fake.queue_messages(&world.queue).iter().map(|message| message.receive_count).max();
+    assert_eq!(most, Some(1));
     assert!(world.dead().is_empty());
     assert_eq!(world.fake.items(CENTRAL, REGION, TABLE).len(), 1);
 }

@@ -77,6 +77,11 @@ impl World {
         self
     }
 
+    /// Returns the variables that runs get.
+    pub(crate) fn variables(&self) -> &[(&'static str, String)] {
+        &self.variables
+    }
+
     /// Adds a tenant whose role asks for the central account's id, with a delivery to CloudWatch Logs.
     pub(crate) fn tenant(&self, id: &str, account: &str) -> Tenant {
         let role = format!("arn:aws:iam::{account}:role/CustomerLogDistribution");
@@ -229,6 +234,12 @@ impl Process {
         assert!(status.unwrap().success());
     }
 
+    /// Closes the reading ends of what the process writes to.
+    pub(crate) fn close_output(&mut self) {
+        drop(self.child.stdout.take());
+        drop(self.child.stderr.take());
+    }
+
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Run {
         drop(self.child.stdin.take());
@@ -243,21 +254,24 @@ impl Process {
     /// Starts to read what the process writes.
     fn read(&mut self) -> Output {
         Output {
-            stdout: text(self.child.stdout.take().unwrap()),
-            stderr: text(self.child.stderr.take().unwrap()),
+            stdout: self.child.stdout.take().map(text),
+            stderr: self.child.stderr.take().map(text),
         }
     }
 }
 
-/// What a process writes, on its way.
+/// What a process writes, on its way; none where the ends were closed.
 struct Output {
-    stdout: JoinHandle<String>,
-    stderr: JoinHandle<String>,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
 }
 
 impl Output {
     fn end(self, mut process: Process) -> Run {
-        let (stdout, stderr) = (self.stdout.join().unwrap(), self.stderr.join().unwrap());
+        let whole = |text: Option<JoinHandle<String>>| {
+            text.map(|text| text.join().unwrap()).unwrap_or_default()
+        };
+        let (stdout, stderr) = (whole(self.stdout), whole(self.stderr));
         Run { code: process.child.wait().unwrap().code(), stdout, stderr }
     }
 }

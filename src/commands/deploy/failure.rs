@@ -3,12 +3,8 @@
 use crate::{
     commands::watching,
     deploy::{
-        execute::{Ended, ExecuteError},
-        explain::explain,
-        plan::Plan,
-        stack::Stack,
-        state::Refusal,
-        status::Standing,
+        execute::ExecuteError, explain::explain, plan::Plan, stack::Stack, state::Refusal,
+        status::Standing, watch::Ended,
     },
     error::{CliError, ExitStatus, Message},
 };
@@ -33,14 +29,19 @@ pub(in crate::commands) fn step(error: ExecuteError) -> CliError {
 }
 
 /// A state that somebody has to decide about.
-pub(super) fn refused(plan: &Plan, stack: Option<&Stack>, refusal: &Refusal) -> CliError {
+pub(super) fn refused(
+    plan: &Plan,
+    stack: Option<&Stack>,
+    refusal: &Refusal,
+    flags: &str,
+) -> CliError {
     let name = &plan.desired.stack;
     let state = stack.map_or_else(String::new, |stack| stack.status.to_string());
     let error = |status: ExitStatus, text: String| CliError::new(status, Message(text));
     match refusal {
         Refusal::Busy => error(ExitStatus::Conflict, format!("stack `{name}` is busy: {state}, and not by this deployment"))
             .hint("wait until the other operation is over, then run the same command again")
-            .next(format!("mtlog events {name}")),
+            .next(format!("mtlog events {name}{flags}")),
         Refusal::ForeignReview => error(
             ExitStatus::Conflict,
             format!("stack `{name}` does not exist yet, but somebody else's change set waits to create it"),
@@ -53,7 +54,7 @@ pub(super) fn refused(plan: &Plan, stack: Option<&Stack>, refusal: &Refusal) -> 
             format!("stack `{name}` is in {state}: its creation failed and left resources:\n  {}", resources.join("\n  ")),
         )
         .hint("look at what is left; a store may hold data. Destroy the stack when nothing in it is needed")
-        .next(format!("mtlog destroy {} --stack-name {name}", plan.desired.target)),
+        .next(format!("mtlog destroy {} --stack-name {name}{flags}", plan.desired.target)),
         Refusal::UpdateFailed => error(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in {state}: an update failed and was not rolled back"),
@@ -64,13 +65,13 @@ pub(super) fn refused(plan: &Plan, stack: Option<&Stack>, refusal: &Refusal) -> 
             format!("stack `{name}` is in {state}: an update failed, and so did undoing it"),
         )
         .hint("mend what the events name, then let CloudFormation go on with the rollback")
-        .next(format!("mtlog events {name} --failed"))
+        .next(format!("mtlog events {name} --failed{flags}"))
         .next(format!("aws cloudformation continue-update-rollback --stack-name {name}")),
         Refusal::DeleteFailed => error(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in {state}: something in it could not be deleted"),
         )
-        .next(format!("mtlog events {name} --failed")),
+        .next(format!("mtlog events {name} --failed{flags}")),
         Refusal::UnknownState => error(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in a state that this version does not know: {state}"),
@@ -79,7 +80,7 @@ pub(super) fn refused(plan: &Plan, stack: Option<&Stack>, refusal: &Refusal) -> 
 }
 
 /// An operation that ended otherwise than it should have.
-pub(super) fn ended(plan: &Plan, ended: &Ended, verb: &str) -> CliError {
+pub(super) fn ended(plan: &Plan, ended: &Ended, verb: &str, flags: &str) -> CliError {
     let name = &plan.desired.stack;
     let (status, what) = match ended.status.standing() {
         Standing::Gone => (
@@ -100,5 +101,5 @@ pub(super) fn ended(plan: &Plan, ended: &Ended, verb: &str) -> CliError {
         ),
     };
     let error = watching::failed(status, what, ended);
-    error.next(format!("mtlog events {name} --failed"))
+    error.next(format!("mtlog events {name} --failed{flags}"))
 }

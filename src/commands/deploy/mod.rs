@@ -1,9 +1,13 @@
 //! `mtlog deploy`: creates and updates stacks.
 
+#![expect(clippy::doc_markdown, reason = "the doc comments of flags are help texts")]
+
 mod failure;
+mod next;
 mod report;
 mod stack;
 mod upstream;
+mod view;
 
 use std::time::Duration;
 
@@ -36,11 +40,11 @@ Examples:
   mtlog deploy customer -r us-east-2 --central-role-arn arn:aws:iam::111122223333:role/ROSA-CentralLogDistributionRole-0123abcd
   mtlog deploy cluster -e production -r us-east-2 --cluster-name c1 --oidc-provider oidc.op1.openshiftapps.com/2abc")]
 pub struct DeployArgs {
-    #[command(flatten)]
-    what: WhatArgs,
     /// Show what would happen and change nothing; no call that writes is made
     #[arg(long, short = 'n')]
     dry_run: bool,
+    #[command(flatten)]
+    what: WhatArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     /// Stop watching after so many minutes; the operation goes on
@@ -56,11 +60,11 @@ pub struct DeployArgs {
 Example:
   mtlog plan all -e production -r us-east-2 --detailed-exitcode")]
 pub struct PlanArgs {
-    #[command(flatten)]
-    what: WhatArgs,
     /// End with exit status 2 if anything would change
     #[arg(long)]
     detailed_exitcode: bool,
+    #[command(flatten)]
+    what: WhatArgs,
 }
 
 /// What is deployed, and how.
@@ -73,7 +77,7 @@ struct WhatArgs {
     /// development, staging or production [env: ENVIRONMENT] [default: development]
     #[arg(long, short = 'e', alias = "env", value_name = "NAME")]
     environment: Option<String>,
-    /// Name of the pipeline [env: `PROJECT_NAME`] [default: multi-tenant-logging]
+    /// Name of the pipeline [env: PROJECT_NAME] [default: multi-tenant-logging]
     #[arg(long, short = 'p', value_name = "NAME")]
     project: Option<String>,
     /// A name for the stack other than the usual one
@@ -83,7 +87,7 @@ struct WhatArgs {
     #[arg(long = "param", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
 
-    /// Bucket for nested templates; made when it is missing [env: `TEMPLATE_BUCKET`]
+    /// Bucket for nested templates; made when it is missing [env: TEMPLATE_BUCKET]
     #[arg(
         long,
         short = 'b',
@@ -110,11 +114,11 @@ struct WhatArgs {
     /// Delete the alarms
     #[arg(long, help_heading = "Regional", conflicts_with = "include_alarms")]
     without_alarms: bool,
-    /// Image of the engine in ECR, in the stack's region [env: `ECR_IMAGE_URI`]
+    /// Image of the engine in ECR, in the stack's region [env: ECR_IMAGE_URI]
     #[arg(long, alias = "ecr-image-uri", value_name = "URI", help_heading = "Regional")]
     image: Option<String>,
 
-    /// The central role [env: `CENTRAL_LOG_DISTRIBUTION_ROLE_ARN`] [default: from the global stack]
+    /// The central role [env: CENTRAL_LOG_DISTRIBUTION_ROLE_ARN] [default: from the global stack]
     #[arg(long, value_name = "ARN", help_heading = "Central role")]
     central_role_arn: Option<String>,
     /// Region of the global stack, if it is another one
@@ -124,13 +128,13 @@ struct WhatArgs {
     #[arg(long, value_name = "ID", help_heading = "Central role")]
     external_id: Option<String>,
 
-    /// The cluster [env: `CLUSTER_NAME`]
+    /// The cluster [env: CLUSTER_NAME]
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
     cluster_name: Option<String>,
-    /// The cluster's OIDC issuer [env: `OIDC_PROVIDER`]
+    /// The cluster's OIDC issuer [env: OIDC_PROVIDER]
     #[arg(long, value_name = "HOST/PATH", help_heading = "Cluster")]
     oidc_provider: Option<String>,
-    /// Audience of service account tokens [env: `OIDC_AUDIENCE`] [default: openshift]
+    /// Audience of service account tokens [env: OIDC_AUDIENCE] [default: openshift]
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
     oidc_audience: Option<String>,
 
@@ -247,5 +251,6 @@ async fn deploy(run: &Run<'_>) -> Result<ExitStatus, CliError> {
         }
     }
     run.context.ui.emit(&report)?;
+    next::suggest(run, &report);
     Ok(ExitStatus::Success)
 }

@@ -49,6 +49,14 @@ impl DeployedStack {
             outputs: stack.outputs.clone(),
         }
     }
+
+    pub(super) const fn target(&self) -> Target {
+        self.target
+    }
+
+    pub(super) const fn outputs(&self) -> &BTreeMap<String, String> {
+        &self.outputs
+    }
 }
 
 /// Everything that one run deployed.

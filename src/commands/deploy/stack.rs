@@ -1,30 +1,27 @@
 //! One stack: observe, plan, confirm, execute, report.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::{
     Run, failure,
     report::{DeployedStack, Done},
     upstream,
+    view::{estimate, missing_bucket, note, view, warning},
 };
 use crate::{
-    aws::{
-        cloudformation::{ChangeSetKind, CloudFormation},
-        s3::BucketPresence,
-    },
+    aws::cloudformation::{ChangeSetKind, CloudFormation},
     commands::watching::{self, Watch},
     deploy::{
-        change::ResourceChange,
         desired::desired,
-        execute::{self, Ended, History, Prepared, Ready},
+        execute::{self, Prepared, Ready},
         observe::{self, Observed},
-        plan::{Operation, Plan, Reconciled, plan, reconcile},
+        plan::{Operation, Plan, plan},
+        reconcile::{Reconciled, reconcile},
         stack::{Presence, Stack, StackName},
         state::{Approach, Refusal},
         status::Standing,
         target::Target,
+        watch::{self, Ended, History},
     },
     error::{CliError, ExitStatus, Message},
     ui::{
@@ -62,7 +59,8 @@ pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, Cl
     }
     let mut refusal = None;
     if let Approach::Refuse(why) = &plan.approach {
-        let error = failure::refused(&plan, observed.presence.stack(), why);
+        let error =
+            failure::refused(&plan, observed.presence.stack(), why, &run.opened.typed_flags());
         view.note = Some(error.to_string());
         refusal = Some(error);
     } else {
@@ -153,7 +151,9 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
         let Look { observed, plan, .. } = &look;
         match (&plan.approach, observed.presence.stack()) {
             (Approach::Create | Approach::Update, _) | (_, None) => return Ok(look),
-            (Approach::Refuse(why), stack) => return Err(failure::refused(plan, stack, why)),
+            (Approach::Refuse(why), stack) => {
+                return Err(failure::refused(plan, stack, why, &run.opened.typed_flags()));
+            }
             (Approach::Attach, Some(stack)) => {
                 ui.status(&format!(
                     "Stack {} is already being worked on by this deployment: joining it.",
@@ -162,7 +162,7 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
                 let verb = if stack.updated.is_some() { "updated" } else { "created" };
                 let ended = joined(run, client, plan, stack).await?;
                 if ended.status.standing() != Standing::Done {
-                    return Err(failure::ended(plan, &ended, verb));
+                    return Err(failure::ended(plan, &ended, verb, &run.opened.typed_flags()));
                 }
             }
             (Approach::WaitThenUpdate | Approach::WaitThenCreate, Some(stack)) => {
@@ -228,94 +228,6 @@ async fn read(client: &CloudFormation, name: &StackName) -> Result<Observed, Cli
         .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))
 }
 
-/// Works out what would change, from what is deployed and from the templates.
-async fn estimate(
-    run: &Run<'_>,
-    client: &CloudFormation,
-    plan: &Plan,
-    observed: &Observed,
-) -> Result<Vec<ResourceChange>, CliError> {
-    let children = match observed.presence.stack() {
-        Some(stack)
-            if !plan.desired.template.children().is_empty()
-                && plan.operation == Operation::Update =>
-        {
-            observe::children(client, stack).await.map_err(|fault| {
-                CliError::aws(format!("failed to read what is nested in `{}`", stack.name), fault)
-            })?
-        }
-        _ => BTreeMap::new(),
-    };
-    Ok(plan.estimated_changes(observed, &children, &run.opened.place))
-}
-
-/// Returns the bucket if it has to be made, and refuses one that cannot be used.
-async fn missing_bucket(run: &Run<'_>, plan: &Plan) -> Result<Option<String>, CliError> {
-    let Some(bucket) = &plan.desired.bucket else { return Ok(None) };
-    let found =
-        run.opened.session.s3().presence(bucket, &run.opened.place.account).await.map_err(
-            |fault| CliError::aws(format!("failed to look at bucket `{bucket}`"), fault),
-        )?;
-    let refuse = |text: String| {
-        Err(CliError::new(ExitStatus::Preflight, Message(text)).hint("give another with --bucket"))
-    };
-    let here = run.opened.place.region.as_str();
-    match found {
-        BucketPresence::Absent => Ok(Some(bucket.to_string())),
-        BucketPresence::Ours { region: Some(region) } if region != here => refuse(format!(
-            "the template bucket `{bucket}` is in {region}, but the stack is in {here}"
-        )),
-        BucketPresence::Ours { .. } => Ok(None),
-        BucketPresence::Elsewhere { region } => refuse(format!(
-            "the template bucket `{bucket}` is in {region}, but the stack is in {here}"
-        )),
-        BucketPresence::Foreign => refuse(format!(
-            "the template bucket `{bucket}` belongs to another account, or this identity may not see it"
-        )),
-    }
-}
-
-fn note(approach: &Approach, stack: Option<&Stack>) -> Option<String> {
-    let state = stack.map(|stack| stack.status.to_string()).unwrap_or_default();
-    match approach {
-        Approach::Create | Approach::Update | Approach::Refuse(_) => None,
-        Approach::DeleteThenCreate => {
-            Some(format!("The empty remains of a failed creation ({state}) are deleted first."))
-        }
-        Approach::WaitThenUpdate | Approach::WaitThenCreate => {
-            Some(format!("CloudFormation has to finish what it does first ({state})."))
-        }
-        Approach::Attach => Some(format!("This very deployment is already under way ({state}).")),
-    }
-}
-
-fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Basis) -> PlanView {
-    let place = &run.opened.place;
-    PlanView {
-        target: plan.desired.target,
-        stack: plan.desired.stack.to_string(),
-        region: place.region.to_string(),
-        account: place.account.to_string(),
-        operation: plan.operation,
-        note: None,
-        basis,
-        parameters: plan.chosen.changes.clone(),
-        tags: plan.tags.clone(),
-        wired: plan
-            .desired
-            .wired
-            .iter()
-            .map(|wired| (wired.parameter.to_owned(), wired.source.to_string()))
-            .collect(),
-        changes: reconciled.changes,
-        new_bucket: None,
-        hidden: reconciled.hidden,
-        uploads: plan.desired.uploads.len(),
-        names: watching::names(plan.desired.template),
-        defaults: plan.defaults(),
-    }
-}
-
 /// Asks for consent: by name where data may go, else with a plain question.
 fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliError> {
     let ui = run.context.ui;
@@ -328,19 +240,6 @@ fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliErro
         &format!("{verb} stack {stack} in account {}?", run.opened.place.account),
         &run.answers,
     )
-}
-
-/// Returns what to say before a name is typed, if anything demands that.
-fn warning(changes: &[ResourceChange]) -> Option<String> {
-    let grave: Vec<&str> = changes
-        .iter()
-        .filter(|change| change.is_grave())
-        .map(|change| change.path.as_str())
-        .collect();
-    if grave.is_empty() {
-        return None;
-    }
-    Some(format!("this takes away what holds data or what logs pass through: {}", grave.join(", ")))
 }
 
 async fn execute(
@@ -359,7 +258,7 @@ async fn joined(
     plan: &Plan,
     stack: &Stack,
 ) -> Result<Ended, CliError> {
-    let history = execute::running_operation(client, stack).await.map_err(failure::step)?;
+    let history = watch::running_operation(client, stack).await.map_err(failure::step)?;
     watched(run, client, plan, history).await
 }
 
@@ -375,6 +274,7 @@ async fn watched(
         stack,
         names: watching::names(plan.desired.template),
         limit: run.timeout,
+        flags: run.opened.typed_flags(),
     };
     watching::watch(run.context.ui, client, history, watch).await
 }
@@ -400,7 +300,12 @@ async fn clear_away(
     let ended = watched(run, client, plan, history).await?;
     match ended.status.standing() {
         Standing::Gone => Ok(()),
-        _ => Err(failure::refused(plan, ended.stack.as_ref(), &Refusal::DeleteFailed)),
+        _ => Err(failure::refused(
+            plan,
+            ended.stack.as_ref(),
+            &Refusal::DeleteFailed,
+            &run.opened.typed_flags(),
+        )),
     }
 }
 
@@ -436,6 +341,6 @@ fn finished(
             ));
             Ok(DeployedStack::new(plan.desired.target, stack, &run.opened.place, done))
         }
-        _ => Err(failure::ended(plan, &ended, verb)),
+        _ => Err(failure::ended(plan, &ended, verb, &run.opened.typed_flags())),
     }
 }

@@ -8,19 +8,16 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{
-    Finished, ended,
-    request::{Request, Target},
-};
+use super::{Finished, ended, request::BucketTarget};
 use crate::{
     aws::{s3::S3, session::Session},
     commands::Context,
     config::connection::{self, ConnectionFlags},
-    error::{CliError, ExitStatus, Message},
+    error::{CliError, ExitStatus},
     generate::{
         manifest::Manifest,
         pace::Stop,
-        run::{self, Destination, FinishedObject},
+        run::{self, Destination, FinishedObject, Work},
     },
     ui::counter::Counter,
 };
@@ -32,17 +29,15 @@ const UPLOADS: usize = 4;
 pub(super) async fn write(
     context: &Context<'_>,
     connection: &ConnectionFlags,
-    request: Request,
+    work: Work,
+    target: BucketTarget,
     stop: Stop,
     counter: Counter,
 ) -> Result<Finished, CliError> {
-    let Target::Bucket { name, prefix, layout } = request.target else {
-        return Err(CliError::new(ExitStatus::Unexpected, Message("no bucket".to_owned())));
-    };
+    let BucketTarget { name, prefix, layout } = target;
     let connection = connection::resolve(&context.layers, connection)?;
     let client = Session::open(&connection.session).await.s3();
     let (sender, mut ready) = mpsc::channel(UPLOADS);
-    let work = request.work;
     let maker = tokio::task::spawn_blocking(move || {
         let mut queue = UploadQueue(sender);
         run::objects(work, layout, &mut queue, &stop, &mut |written| counter.set(written))

@@ -41,12 +41,27 @@ pub(super) struct Request {
 /// Where it goes.
 #[derive(Debug)]
 pub(super) enum Target {
+    /// This machine.
+    Local(LocalTarget),
+    /// S3.
+    Bucket(BucketTarget),
+}
+
+/// A place on this machine.
+#[derive(Debug)]
+pub(super) enum LocalTarget {
     /// Standard output.
     Lines(LineFormat),
     /// Files.
     Directory { path: PathBuf, prefix: KeyPrefix, layout: ObjectLayout },
-    /// S3.
-    Bucket { name: BucketName, prefix: KeyPrefix, layout: ObjectLayout },
+}
+
+/// A bucket, and the names and form of the objects in it.
+#[derive(Debug)]
+pub(super) struct BucketTarget {
+    pub(super) name: BucketName,
+    pub(super) prefix: KeyPrefix,
+    pub(super) layout: ObjectLayout,
 }
 
 /// Flags that cannot be followed.
@@ -89,13 +104,17 @@ impl Request {
         };
         let layout = ObjectLayout { framing, records: args.records_per_object };
         let target = match (args.directory, args.bucket, args.format) {
-            (None, None, None | Some(Format::Raw)) => Target::Lines(LineFormat::Raw),
-            (None, None, Some(Format::Collector)) => Target::Lines(LineFormat::Collector),
+            (None, None, None | Some(Format::Raw)) => {
+                Target::Local(LocalTarget::Lines(LineFormat::Raw))
+            }
+            (None, None, Some(Format::Collector)) => {
+                Target::Local(LocalTarget::Lines(LineFormat::Collector))
+            }
             (Some(_), _, Some(Format::Raw)) | (_, Some(_), Some(Format::Raw)) => {
                 return Err(InvalidRequest::RawObjects);
             }
-            (Some(path), _, _) => Target::Directory { path, prefix, layout },
-            (None, Some(name), _) => Target::Bucket { name, prefix, layout },
+            (Some(path), _, _) => Target::Local(LocalTarget::Directory { path, prefix, layout }),
+            (None, Some(name), _) => Target::Bucket(BucketTarget { name, prefix, layout }),
         };
         let replicas = args.pod_name.map_or(Replicas::Count(args.pods), Replicas::Named);
         let population = Population {

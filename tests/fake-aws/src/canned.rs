@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{ApiError, render};
-use crate::http::{Payload, Reply};
+use crate::http::{Origin, Payload, Reply};
 use crate::service::Service;
 
 /// A reply for a fault rule.
@@ -86,7 +86,7 @@ impl Response {
         Self::raw(status, "text/html", page)
     }
 
-    /// Success with nothing in it.
+    /// Success with nothing in it, not even the request id that services send.
     pub fn empty_ok() -> Self {
         Self { kind: Kind::Raw { status: 200, content_type: None, body: Bytes::new() } }
     }
@@ -96,7 +96,7 @@ impl Response {
         Self::raw(200, "application/octet-stream", &b"\x00\xff not a reply {"[..])
     }
 
-    /// Any status and body.
+    /// Any status and body, without the request id that services send.
     pub fn raw(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
         Self {
             kind: Kind::Raw {
@@ -110,7 +110,7 @@ impl Response {
     pub(crate) fn reply(&self, service: Service, request_id: &str) -> Reply {
         let error = match &self.kind {
             Kind::Raw { status, content_type, body } => {
-                let mut reply = Reply::empty(*status);
+                let mut reply = Reply { origin: Origin::Proxy, ..Reply::empty(*status) };
                 reply.body = Payload::from(body.clone());
                 if let Some(content_type) = content_type {
                     reply = reply.header("content-type", content_type.clone());

@@ -71,11 +71,27 @@ pub(crate) struct Reply {
     pub(crate) body: Payload,
     /// The error code, for the journal.
     pub(crate) error_code: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+/// Who a reply seems to come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A service, which adds its request id.
+    Service,
+    /// Something in between, which does not.
+    Proxy,
 }
 
 impl Reply {
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Payload::default(), error_code: None }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Payload::default(),
+            error_code: None,
+            origin: Origin::Service,
+        }
     }
 
     pub(crate) fn with_body(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
@@ -84,6 +100,7 @@ impl Reply {
             headers: vec![("content-type".to_owned(), content_type.to_owned())],
             body: Payload::from(body.into()),
             error_code: None,
+            origin: Origin::Service,
         }
     }
 

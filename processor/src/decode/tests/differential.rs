@@ -221,3 +221,12 @@ fn records_in_which_other_fields_differ_too_are_compared_and_not_parsed() {
         )
     });
 }
+
+#[test]
+fn records_with_white_space_are_compared_and_not_parsed() {
+    check_compared(|index| {
+        format!(
+            "{{ \"k\" : [ 1, {{ \"a\": true, \"b\": null }} ],\n \"message\": \"line {index}\", \"timestamp\": \"2026-11-23\" }}"
+        )
+    });
+}

@@ -94,6 +94,10 @@ fn of_equal_keys_the_last_one_counts() {
         r#"{"message":"a","message":""}"#,
         MessageSource::Record,
     );
+    let escaped = r#"{"message":"a","timestamp":1,"\u006dessage":"b"}"#;
+    check_message(escaped, "b", MessageSource::Message);
+    let twice = r#"{"message":"a","timestamp":1,"message":"b"}"#;
+    check_message(twice, "b", MessageSource::Message);
     check_message(r#"{"message":"a","\ud800":1}"#, "a", MessageSource::Message);
 }
 

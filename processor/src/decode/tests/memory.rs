@@ -44,18 +44,18 @@ fn small_records_need_one_read_buffer_at_any_object_size() {
     let record =
         format!(r#"{{"message":"{}","timestamp":"2026-11-23T09:41:33Z"}},"#, "x".repeat(1500));
     for head in [&b"["[..], b""] {
-        let counters = check(head, &record, 100 << 20, READ + (64 << 10) + SLACK);
-        assert!(counters.events > 60_000);
+        let counters = check(head, &record, 40 << 20, READ + (64 << 10) + SLACK);
+        assert!(counters.events > 25_000);
     }
 }
 
 #[test]
 fn an_endless_record_needs_the_record_limit_and_one_read_buffer() {
     for head in [&b"{\"message\":\""[..], b"[{\"a\":\n\"", b"[", b"text", b"{\"a\":[\n"] {
-        let counters = check(head, "1,", 30 << 20, (1 << 20) + READ + (64 << 10) + SLACK);
+        let counters = check(head, "1,", 8 << 20, (1 << 20) + READ + (64 << 10) + SLACK);
         assert!(counters.bad > 0);
     }
     let counters =
-        check(b"{\"message\":", r#"{"a":"#, 30 << 20, (1 << 20) + READ + (64 << 10) + SLACK);
+        check(b"{\"message\":", r#"{"a":"#, 8 << 20, (1 << 20) + READ + (64 << 10) + SLACK);
     assert_eq!((counters.records, counters.bad), (1, 1));
 }

@@ -49,7 +49,12 @@ impl<'a> Form<'a> {
 
     /// Tells whether a list was sent, be it empty.
     pub(crate) fn has_list(&self, name: &str) -> bool {
-        self.get(name).is_some() || self.get(&format!("{name}.member.1")).is_some()
+        let first = format!("{name}.member.1");
+        let is_first = |key: &str| {
+            key.strip_prefix(first.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.get(name).is_some() || self.pairs.iter().any(|(key, _)| is_first(key))
     }
 
     /// Returns the prefixes of the members of a list of structures.
@@ -172,6 +177,7 @@ mod tests {
         let form = Form::new(&pairs);
         assert_eq!(form.list("Capabilities"), ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]);
         assert_eq!(form.members("Parameters").len(), 2);
+        assert!(form.has_list("Parameters") && form.has_list("Capabilities"));
         assert!(form.list("Tags").is_empty() && !form.has_list("Tags"));
     }
 

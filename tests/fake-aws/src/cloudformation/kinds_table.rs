@@ -482,17 +482,6 @@ pub(super) static KINDS: &[Kind] = &[
         ..PLAIN
     },
     Kind {
-        name: "AWS::Events::Rule",
-        physical: "{name}",
-        attributes: &[("Arn", "arn:{partition}:events:{region}:{account}:rule/{name}")],
-        name_property: Some("Name"),
-        unique: Unique::Region,
-        create_only: &["Name"],
-        longest_name: 64,
-        is_taggable: true,
-        ..PLAIN
-    },
-    Kind {
         name: "AWS::CloudFormation::WaitConditionHandle",
         physical: "https://cloudformation-waitcondition-{region}.s3.{region}.{suffix}/{uuid}",
         ..PLAIN

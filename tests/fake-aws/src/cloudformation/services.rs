@@ -49,28 +49,28 @@ const QUEUE_NAME_REST: i64 = 61 * SECOND;
 impl World for Services<'_> {
     fn template(&self, place: &ObjectPlace, account: &str) -> Result<String, ObjectProblem> {
         let caller = root(account);
-        let region = place.region.as_deref().unwrap_or("us-east-1");
         let path = format!("/{}", place.bucket);
-        if place.region.is_some() {
-            let mut request = bare(Method::GET, &path);
-            request.query.push(("location".to_owned(), String::new()));
-            let located = self.s3(&caller, region, "GetBucketLocation", &request);
-            if let Some(found) = located.ok().as_ref().and_then(location)
-                && found != region
-            {
-                return Err(ObjectProblem::WrongRegion);
-            }
-        }
+        let mut request = bare(Method::GET, &path);
+        request.query.push(("location".to_owned(), String::new()));
+        let wanted = place.region.as_deref().unwrap_or("us-east-1");
+        let located = self.s3(&caller, wanted, "GetBucketLocation", &request);
+        let found = located.ok().as_ref().and_then(location);
+        // The endpoint without a region leads to a bucket wherever it is.
+        let region = match (found, place.region.is_some()) {
+            (Some(found), true) if found != wanted => return Err(ObjectProblem::WrongRegion),
+            (Some(found), _) => found,
+            (None, _) => wanted.to_owned(),
+        };
         let key = utf8_percent_encode(&place.key, NON_ALPHANUMERIC);
         let request = bare(Method::GET, &format!("{path}/{key}"));
-        let reply = self.s3(&caller, region, "GetObject", &request).map_err(|error| match error
-            .code
-            .as_str()
-        {
-            "NoSuchBucket" => ObjectProblem::NoBucket,
-            "NoSuchKey" => ObjectProblem::NoKey,
-            _ => ObjectProblem::AccessDenied,
-        })?;
+        let reply =
+            self.s3(&caller, &region, "GetObject", &request).map_err(|error| {
+                match error.code.as_str() {
+                    "NoSuchBucket" => ObjectProblem::NoBucket,
+                    "NoSuchKey" => ObjectProblem::NoKey,
+                    _ => ObjectProblem::AccessDenied,
+                }
+            })?;
         let body = reply.body.to_bytes().ok_or(ObjectProblem::NoKey)?;
         String::from_utf8(body.to_vec()).map_err(|_| ObjectProblem::NoKey)
     }

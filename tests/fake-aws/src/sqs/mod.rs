@@ -7,6 +7,7 @@
 mod attributes;
 mod batch;
 mod inspect;
+mod lifecycle;
 mod message;
 mod queue;
 
@@ -153,9 +154,9 @@ pub(crate) fn facts(input: &Value, _request: &Request) -> (String, String) {
 
 pub(crate) async fn execute(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
     match context.operation {
-        "CreateQueue" => create_queue(context, input),
-        "GetQueueUrl" => queue_url(context, input),
-        "ListQueues" => list_queues(context, input),
+        "CreateQueue" => lifecycle::create(context, input),
+        "GetQueueUrl" => lifecycle::url(context, input),
+        "ListQueues" => lifecycle::list(context, input),
         operation => {
             let key = addressed_queue(context, input)?;
             authorize(context, &key, operation)?;
@@ -169,11 +170,11 @@ pub(crate) async fn execute(context: &Context<'_>, input: &Value) -> Result<Repl
                 "ChangeMessageVisibilityBatch" => batch::change_visibility(context, input, &key),
                 "GetQueueAttributes" => attributes::get(context, input, &key),
                 "SetQueueAttributes" => attributes::set(context, input, &key),
-                "PurgeQueue" => purge(context, &key),
-                "DeleteQueue" => delete_queue(context, &key),
-                "ListDeadLetterSourceQueues" => Ok(dead_letter_sources(context, &key)),
-                "TagQueue" => tag(context, input, &key),
-                "ListQueueTags" => tags(context, &key),
+                "PurgeQueue" => lifecycle::purge(context, &key),
+                "DeleteQueue" => lifecycle::delete(context, &key),
+                "ListDeadLetterSourceQueues" => Ok(lifecycle::dead_letter_sources(context, &key)),
+                "TagQueue" => lifecycle::tag(context, input, &key),
+                "ListQueueTags" => lifecycle::tags(context, &key),
                 _ => Err(ApiError::bad("UnknownOperationException", "")),
             }
         }
@@ -237,73 +238,6 @@ fn authorize(context: &Context<'_>, key: &QueueKey, operation: &str) -> Result<(
     let policy = context.shared.sqs().queue(key)?.policy();
     let action = format!("sqs:{}", operation.strip_suffix("Batch").unwrap_or(operation));
     context.authorize_shared(&action, &key.arn(), &key.account, policy.as_ref(), &[])
-}
-
-fn create_queue(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
-    let name = input::text(input, "QueueName")?.ok_or_else(|| missing("QueueName"))?;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if std::path::Path::new(name).extension().is_some_and(|end| end == "fifo") {
-        return Err(service_error("UnsupportedOperation", "this stand-in has no FIFO queues"));
-    }
-    if name.is_empty() || name.len() > 80 || !name.bytes().all(legal) {
-        return Err(invalid_value(
-            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
-        ));
-    }
-    let wanted = attributes::read(input::map(input, "Attributes")?)?;
-    let key = QueueKey::new(&context.caller.account, context.region, name);
-    context.authorize("sqs:CreateQueue", &key.arn())?;
-    let mut sqs = context.shared.sqs();
-    attributes::check_redrive(&sqs, &key, &wanted)?;
-    let url = key.url(context.shared.endpoint());
-    if sqs.deleted.get(&key).is_some_and(|at| context.now < at + MINUTE) {
-        return Err(service_error(
-            "QueueDeletedRecently",
-            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
-        ));
-    }
-    match sqs.queues.get(&key) {
-        Some(queue) if queue.agrees_with(&wanted) => {}
-        Some(_) => {
-            return Err(service_error(
-                "QueueNameExists",
-                format!(
-                    "A queue already exists with the same name and a different value for attribute(s): {:?}",
-                    wanted.keys()
-                ),
-            ));
-        }
-        None => {
-            let mut queue = Queue::new(key.clone(), context.now);
-            queue.set_attributes(wanted, context.now);
-            sqs.queues.insert(key, queue);
-        }
-    }
-    Ok(answer(&json!({"QueueUrl": url})))
-}
-
-fn queue_url(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
-    let name = input::text(input, "QueueName")?.ok_or_else(|| missing("QueueName"))?;
-    let owner = input::text(input, "QueueOwnerAWSAccountId")?.unwrap_or(&context.caller.account);
-    let key = QueueKey::new(owner, context.region, name);
-    authorize(context, &key, "GetQueueUrl")?;
-    Ok(answer(&json!({"QueueUrl": key.url(context.shared.endpoint())})))
-}
-
-fn list_queues(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
-    let prefix = input::text(input, "QueueNamePrefix")?.unwrap_or_default();
-    let anything = QueueKey::new(&context.caller.account, context.region, "*");
-    context.authorize("sqs:ListQueues", &anything.arn())?;
-    let sqs = context.shared.sqs();
-    let urls: Vec<String> = sqs
-        .queues
-        .keys()
-        .filter(|key| key.account == context.caller.account && key.region == context.region)
-        .filter(|key| key.name.starts_with(prefix))
-        .take(1_000)
-        .map(|key| key.url(context.shared.endpoint()))
-        .collect();
-    Ok(answer(&if urls.is_empty() { json!({}) } else { json!({"QueueUrls": urls}) }))
 }
 
 async fn receive(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, ApiError> {
@@ -451,52 +385,4 @@ fn receipt_error(error: ReceiptError) -> ApiError {
             "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]",
         ),
     }
-}
-
-fn purge(context: &Context<'_>, key: &QueueKey) -> Result<Reply, ApiError> {
-    let mut sqs = context.shared.sqs();
-    if sqs.queue(key)?.purge(context.now) {
-        Ok(ok())
-    } else {
-        Err(service_error(
-            "PurgeQueueInProgress",
-            format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", key.name),
-        ))
-    }
-}
-
-fn delete_queue(context: &Context<'_>, key: &QueueKey) -> Result<Reply, ApiError> {
-    let mut sqs = context.shared.sqs();
-    sqs.queues.remove(key).ok_or_else(no_queue)?;
-    sqs.deleted.insert(key.clone(), context.now);
-    drop(sqs);
-    context.shared.wake.notify_waiters();
-    Ok(ok())
-}
-
-fn dead_letter_sources(context: &Context<'_>, key: &QueueKey) -> Reply {
-    let sqs = context.shared.sqs();
-    let urls: Vec<String> = sqs
-        .queues
-        .iter()
-        .filter(|(_, queue)| queue.redrive().is_some_and(|redrive| redrive.target == *key))
-        .map(|(source, _)| source.url(context.shared.endpoint()))
-        .collect();
-    answer(&json!({"queueUrls": urls}))
-}
-
-fn tag(context: &Context<'_>, input: &Value, key: &QueueKey) -> Result<Reply, ApiError> {
-    let tags = input::map(input, "Tags")?.ok_or_else(|| missing("Tags"))?;
-    let mut sqs = context.shared.sqs();
-    let queue = sqs.queue(key)?;
-    for (name, value) in tags {
-        queue.tags.insert(name.clone(), value.as_str().unwrap_or_default().to_owned());
-    }
-    Ok(ok())
-}
-
-fn tags(context: &Context<'_>, key: &QueueKey) -> Result<Reply, ApiError> {
-    let mut sqs = context.shared.sqs();
-    let tags = &sqs.queue(key)?.tags;
-    Ok(answer(&json!({ "Tags": tags })))
 }

@@ -93,6 +93,7 @@ fn bodies_of_any_kind_can_be_sent() {
         let rule = fake.inject(Fault::on("logs:*").respond(response));
         let reply = put(&fake, &client);
         rule.remove();
+        assert_eq!(reply.header("x-amzn-requestid"), None);
         (reply.status, reply.header("content-type").map(str::to_owned), reply.body.len())
     };
     assert_eq!(seen(Response::bare_429()), (429, None, 0));

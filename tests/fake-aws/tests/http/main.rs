@@ -17,6 +17,7 @@
 )]
 
 mod client;
+mod cloudformation;
 mod dynamodb;
 mod faults;
 mod identity;

@@ -182,6 +182,14 @@ impl State {
         }
     }
 
+    /// Removes the nested stacks below a root that a change set has put in review and whose turn
+    /// has not come before the operation was over.
+    pub(super) fn drop_reviews(&mut self, root: &str) {
+        self.stacks.retain(|_, stack| {
+            stack.root.as_deref() != Some(root) || stack.status != StackStatus::ReviewInProgress
+        });
+    }
+
     /// Finds the nested stack that a change set has put in review for a resource.
     pub(super) fn reviewed_child(&self, root: &str, parent: &str, logical: &str) -> Option<String> {
         self.change_sets

@@ -95,6 +95,9 @@ impl<'a> Bench<'a> {
         let operation = self.work.operation.clone();
         self.stack.end(&operation, outcome, self.now);
         self.state.settle_change_set(self.work.change_set.as_deref(), outcome);
+        if !self.work.origin.is_nested {
+            self.state.drop_reviews(self.stack.id());
+        }
         self.is_finished = true;
     }
 

@@ -1,6 +1,6 @@
 //! Change sets: what they say would happen, and what becomes of them.
 
-use super::super::plans::{HookMode, HookTarget, PlannedHook};
+use super::super::plans::{During, HookMode, HookTarget, PlannedFailure, PlannedHook};
 use super::bed::{Bed, members};
 
 const TEMPLATE: &str = "
@@ -257,6 +257,28 @@ fn nested_change_sets_show_what_only_may_change() {
 }
 
 #[test]
+fn a_failed_creation_leaves_no_stack_in_review_behind() {
+    for (wish, root) in [("ROLLBACK", "ROLLBACK_COMPLETE"), ("DELETE", "DELETE_COMPLETE")] {
+        let mut bed = nested_bed();
+        bed.state.failures.push(PlannedFailure::new("Topic", "no").during(During::Create));
+        let more = [NESTED, ("OnStackFailure", wish)];
+        let set = bed.propose("CREATE", "main", "c", MAIN, &more);
+        bed.ok("ExecuteChangeSet", &[("ChangeSetName", &set)]);
+        let states: Vec<String> = bed
+            .state
+            .stacks
+            .values()
+            .map(|stack| format!("{} {}", stack.parent.is_some(), stack.status))
+            .collect();
+        assert_eq!(states.len(), 2, "{states:?}");
+        for state in [format!("false {root}"), "true DELETE_COMPLETE".to_owned()] {
+            assert!(states.contains(&state), "{states:?}");
+        }
+        assert_eq!(bed.change_set(&set), "CREATE_COMPLETE EXECUTE_FAILED");
+    }
+}
+
+#[test]
 fn without_nested_change_sets_every_child_is_listed() {
     let mut bed = nested_bed();
     bed.create("main", MAIN);
@@ -392,4 +414,31 @@ fn what_exists_already_can_be_taken_in() {
     bed.ok("ExecuteChangeSet", &[("ChangeSetName", &set)]);
     assert_eq!(bed.verdict("new"), "CREATE_COMPLETE");
     assert_eq!(bed.resources("new"), ["T IMPORT_COMPLETE"]);
+}
+
+#[test]
+fn tags_alone_are_a_change() {
+    let mut bed = Bed::new();
+    let template = "Resources: {Topic: {Type: AWS::SNS::Topic}}";
+    bed.ok(
+        "CreateStack",
+        &[
+            ("StackName", "s"),
+            ("TemplateBody", template),
+            ("Tags.member.1.Key", "DeployedAt"),
+            ("Tags.member.1.Value", "yesterday"),
+        ],
+    );
+    let tags = [("Tags.member.1.Key", "Project"), ("Tags.member.1.Value", "mtlog")];
+    let set = bed.propose("UPDATE", "s", "tags", template, &tags);
+    assert_eq!(
+        bed.changes(&set, "true"),
+        [
+            "Modify Topic Replacement=False [/Tags/0/Key Static DirectModification DeployedAt->Project] [/Tags/0/Value Static DirectModification yesterday->mtlog]"
+        ]
+    );
+    bed.ok("ExecuteChangeSet", &[("ChangeSetName", &set)]);
+    let tags = members(bed.describe("s").child("Tags"));
+    assert_eq!(tags.len(), 1);
+    assert_eq!(tags[0].child_text("Key"), Some("Project"));
 }

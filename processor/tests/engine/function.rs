@@ -1,0 +1,172 @@
+//! Rows 56 to 58: a Lambda function, through the runtime API that Lambda itself serves.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use fake_aws::{Fault, Response};
+use serde_json::{Value, json};
+
+use crate::world::{CENTRAL_ROLE, Tenant, World, messages, records};
+
+const RECENT: Duration = Duration::from_secs(600);
+
+/// Serves one invocation to a running function and returns what it answers: a response, or an error.
+fn invoke(world: &mut World, event: &Value, time: Duration) -> Result<Value, Value> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    for (name, value) in [
+        ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "log-processor"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "x"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "x"),
+    ] {
+        world.set(name, value);
+    }
+    let process = world.start(&["--mode", "lambda"]);
+    let mut handed_out = false;
+    loop {
+        let (stream, _) = listener.accept().unwrap();
+        let (path, body) = request(&stream);
+        if path.ends_with("/invocation/next") {
+            if handed_out {
+                // The answer to the first invocation is still to come on another connection.
+                std::mem::forget(stream);
+                continue;
+            }
+            handed_out = true;
+            let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + time;
+            let headers = format!(
+                "lambda-runtime-aws-request-id: id-1\r\nlambda-runtime-deadline-ms: {}\r\n\
+                 lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-2:111111111111:function:x\r\n",
+                deadline.as_millis()
+            );
+            answer(&stream, 200, &headers, &event.to_string());
+        } else {
+            answer(&stream, 202, "", "{}");
+            let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            drop(process);
+            return if path.ends_with("/response") { Ok(value) } else { Err(value) };
+        }
+    }
+}
+
+fn request(stream: &TcpStream) -> (String, Vec<u8>) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let path = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    (path, body)
+}
+
+fn answer(mut stream: &TcpStream, status: u16, headers: &str, body: &str) {
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{headers}");
+    let text = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    stream.write_all(text.as_bytes()).unwrap();
+}
+
+fn world() -> (World, Tenant) {
+    let world = World::new();
+    let tenant = world.tenant("acme", "222222222222");
+    (world, tenant)
+}
+
+/// Takes all messages out of the queue, as an event source mapping does.
+fn event(world: &World) -> Value {
+    let records: Vec<Value> = world
+        .fake
+        .queue_messages(&world.queue)
+        .into_iter()
+        .map(|message| {
+            json!({
+                "messageId": message.id, "receiptHandle": "handle", "body": message.body,
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": message.sent_at.to_string()},
+                "eventSource": "aws:sqs",
+            })
+        })
+        .collect();
+    json!({"Records": records})
+}
+
+fn ids(event: &Value) -> Vec<String> {
+    event["Records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["messageId"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn failures(answer: &Value) -> BTreeSet<String> {
+    let failures = answer["batchItemFailures"].as_array().unwrap();
+    failures.iter().map(|one| one["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn row_57_the_answer_names_exactly_what_is_to_come_again() {
+    let (mut world, tenant) = world();
+    let records = records(&world.fake, 5, RECENT);
+    world.put_lines(&World::key(&tenant, "good"), &records);
+    world.put_lines(&World::key(&tenant, "later"), &records);
+    world.fake.send_message(&world.queue, "junk");
+    world.put_lines("cluster-1/unknown/api/api-0/x.json.gz", &records);
+    world.fake.inject(
+        Fault::on("s3:GetObject")
+            .key_prefix(&World::key(&tenant, "later"))
+            .respond(Response::internal_error()),
+    );
+    world.set("RETRY_ATTEMPTS", "0");
+    let event = event(&world);
+    let ids = ids(&event);
+    let answer = invoke(&mut world, &event, Duration::from_secs(60)).unwrap();
+    let failed = failures(&answer);
+    // In the order of sending: delivered, transient, poison in the dead-letter queue, parked.
+    assert_eq!(failed, BTreeSet::from([ids[1].clone(), ids[3].clone()]));
+    assert_eq!(world.delivered(&tenant), messages(&records));
+    assert_eq!(world.only_letter()["reason"], "body_not_json");
+}
+
+#[test]
+fn row_58_a_batch_fails_as_a_whole_only_when_the_engine_cannot_work() {
+    let (mut world, tenant) = world();
+    world.put_lines(&World::key(&tenant, "x"), &records(&world.fake, 5, RECENT));
+    world.fake.remove_role(CENTRAL_ROLE);
+    let event = event(&world);
+    assert!(invoke(&mut world, &event, Duration::from_secs(60)).is_err());
+    assert!(world.dead().is_empty() && world.delivered(&tenant).is_empty());
+}
+
+#[test]
+fn row_56_the_answer_comes_before_the_deadline() {
+    let (mut world, tenant) = world();
+    let records = records(&world.fake, 5, RECENT);
+    world.put_lines(&World::key(&tenant, "quick"), &records);
+    world.put_lines(&World::key(&tenant, "slow"), &records);
+    world.fake.inject(Fault::on("s3:GetObject").key_prefix(&World::key(&tenant, "slow")).stall());
+    let event = event(&world);
+    let ids = ids(&event);
+    let started = std::time::Instant::now();
+    let time = Duration::from_secs(13);
+    let answer = invoke(&mut world, &event, time).unwrap();
+    assert!(started.elapsed() < time, "{:?}", started.elapsed());
+    assert_eq!(failures(&answer), BTreeSet::from([ids[1].clone()]));
+    assert_eq!(world.delivered(&tenant), messages(&records));
+}

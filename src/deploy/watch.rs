@@ -1,0 +1,277 @@
+//! Watches an operation on a stack until it ends. Reads only.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    event::DeployEvent,
+    execute::{ExecuteError, doing},
+    operation::OperationView,
+    stack::{Presence, Stack},
+    status::{Phase, ResourceStatus, StackStatus, Standing},
+};
+use crate::aws::{
+    cloudformation::CloudFormation,
+    fault::{Fault, FaultClass},
+};
+
+/// How patient the watching of an operation is.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The first pauses between two looks.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// When to stop watching.
+    pub limit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(700),
+            longest: Duration::from_secs(3),
+            limit: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+/// How the watching of an operation ended.
+#[derive(Debug)]
+pub enum Watched {
+    /// The operation ended.
+    Ended(Box<Ended>),
+    /// The time is over; the operation goes on.
+    TimedOut,
+    /// The credentials expired; the operation goes on.
+    LostAccess(Box<Fault>),
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The last state.
+    pub status: StackStatus,
+    /// The stack, unless it is gone.
+    pub stack: Option<Stack>,
+    /// Everything that its events told.
+    pub view: OperationView,
+}
+
+/// A point in the history of a stack.
+#[derive(Debug, Clone)]
+pub struct History {
+    stack: String,
+    /// The newest event at that point.
+    last: Option<String>,
+}
+
+impl History {
+    /// The beginning of a stack's history.
+    pub(super) fn none(stack: &str) -> Self {
+        Self { stack: stack.to_owned(), last: None }
+    }
+}
+
+pub(super) async fn history(client: &CloudFormation, stack: &str) -> Result<History, ExecuteError> {
+    let events =
+        client.events(stack, None, 1).await.map_err(doing("read the history of the stack"))?;
+    Ok(History { stack: stack.to_owned(), last: events.last().map(|event| event.id.clone()) })
+}
+
+/// How much of a stack's history is read to find where a running operation began.
+const LONGEST_HISTORY: usize = 2_000;
+
+/// Returns the point just before the operation that runs began, so that a watcher sees all of it.
+pub async fn running_operation(
+    client: &CloudFormation,
+    stack: &Stack,
+) -> Result<History, ExecuteError> {
+    let events = client
+        .events(&stack.id, None, LONGEST_HISTORY)
+        .await
+        .map_err(doing("read the history of the stack"))?;
+    let beginning = events.iter().rposition(|event| {
+        event.is_about_the_stack()
+            && matches!(
+                event.status,
+                ResourceStatus::CreateInProgress
+                    | ResourceStatus::UpdateInProgress
+                    | ResourceStatus::DeleteInProgress
+                    | ResourceStatus::ImportInProgress
+            )
+    });
+    let last = beginning.and_then(|index| index.checked_sub(1)).and_then(|index| events.get(index));
+    Ok(History { stack: stack.id.clone(), last: last.map(|event| event.id.clone()) })
+}
+
+/// Without any event after this time, the stack's state alone is believed.
+const EVENTS_DUE: Duration = Duration::from_secs(20);
+/// How often a creation that failed must look final: CloudFormation first says so and then begins to clean up.
+const FINAL_LOOKS: u32 = 3;
+
+/// Watches an operation until it ends. Throttling and network failures only slow it down.
+pub async fn watch(
+    client: &CloudFormation,
+    history: History,
+    patience: Patience,
+    on_event: &mut impl FnMut(DeployEvent),
+) -> Watched {
+    let mut view = OperationView::new(&history.stack);
+    let mut newest: BTreeMap<String, String> = BTreeMap::new();
+    if let Some(last) = history.last {
+        newest.insert(history.stack.clone(), last);
+    }
+    let began = Instant::now();
+    let mut undoing = false;
+    let mut troubles: u32 = 0;
+    let mut looks: u32 = 0;
+    loop {
+        let mut trouble = None;
+        // The root's events name nested stacks, whose events may name more.
+        let mut pending = vec![history.stack.clone()];
+        let mut visited = Vec::new();
+        while let Some(stack) = pending.pop() {
+            match client
+                .events(&stack, newest.get(&stack).map(String::as_str), LONGEST_HISTORY)
+                .await
+            {
+                Ok(events) => {
+                    for event in &events {
+                        // A nested stack's earlier operations are not ours.
+                        let old = stack != history.stack
+                            && view.began().is_some_and(|began| event.time < began);
+                        if !old && let Some(row) = view.apply(event) {
+                            on_event(DeployEvent::Resource(row.clone()));
+                        }
+                    }
+                    view.was_read(&stack);
+                    if let Some(last) = events.last() {
+                        newest.insert(stack.clone(), last.id.clone());
+                    }
+                }
+                Err(fault) if fault.class() == FaultClass::Credentials => {
+                    return Watched::LostAccess(Box::new(fault));
+                }
+                // A stack that is gone for good has no history left to read.
+                Err(fault) if fault.class() == FaultClass::Missing => view.was_read(&stack),
+                Err(fault) => trouble = Some(fault),
+            }
+            visited.push(stack);
+            pending = view
+                .nested_to_read()
+                .into_iter()
+                .filter(|stack| !visited.contains(stack))
+                .collect();
+        }
+        let stack_rests = trouble.is_none()
+            && view.stack_status().is_some_and(|status| status.phase() != Phase::Running);
+        let nothing_heard = view.stack_status().is_none() && began.elapsed() > EVENTS_DUE;
+        if stack_rests || nothing_heard {
+            match client.presence(&history.stack).await {
+                Ok(presence) => {
+                    looks += 1;
+                    if let Some((status, stack)) = ending(presence, looks) {
+                        return Watched::Ended(Box::new(Ended { status, stack, view }));
+                    }
+                }
+                Err(fault) if fault.class() == FaultClass::Credentials => {
+                    return Watched::LostAccess(Box::new(fault));
+                }
+                Err(fault) => trouble = Some(fault),
+            }
+        } else {
+            looks = 0;
+        }
+        if view.is_rolling_back() && !std::mem::replace(&mut undoing, true) {
+            on_event(DeployEvent::RollingBack);
+        }
+        on_event(DeployEvent::Looked);
+        if began.elapsed() > patience.limit {
+            return Watched::TimedOut;
+        }
+        let pause = match trouble {
+            Some(fault) => {
+                troubles += 1;
+                let pause = jittered(
+                    patience.longest.min(patience.first * 2u32.saturating_pow(troubles)) * 2,
+                );
+                on_event(DeployEvent::Waiting { pause, reason: fault.to_string() });
+                pause
+            }
+            None => {
+                troubles = 0;
+                // Slower with time: what takes minutes is not worth a look every second.
+                let grown = patience.first + began.elapsed() / 20;
+                jittered(grown.min(patience.longest))
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Returns the stack's final state, if it is in one.
+fn ending(presence: Presence, looks: u32) -> Option<(StackStatus, Option<Stack>)> {
+    let Presence::Present(stack) = presence else {
+        return Some((StackStatus::DeleteComplete, None));
+    };
+    match (stack.status.standing(), &stack.status) {
+        (Standing::Running | Standing::Reviewing, _) => None,
+        (Standing::Stuck, StackStatus::CreateFailed | StackStatus::UpdateFailed)
+            if looks < FINAL_LOOKS =>
+        {
+            None
+        }
+        (Standing::Gone, _) => Some((StackStatus::DeleteComplete, None)),
+        (Standing::Done | Standing::RolledBack | Standing::Stuck, status) => {
+            Some((status.clone(), Some(*stack)))
+        }
+    }
+}
+
+/// Spreads the looks of several watchers. Not a matter of security: the clock's nanoseconds are random enough.
+fn jittered(pause: Duration) -> Duration {
+    let noise = jiff::Timestamp::now().subsec_nanosecond().unsigned_abs() % 1000;
+    pause * 9 / 10 + pause * noise / 5000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_varies_by_a_tenth() {
+        for _ in 0..100 {
+            let pause = jittered(Duration::from_secs(10));
+            assert!(
+                (Duration::from_secs(9)..=Duration::from_secs(11)).contains(&pause),
+                "{pause:?}"
+            );
+        }
+    }
+
+    fn stack(status: StackStatus) -> Presence {
+        Presence::Present(Box::new(Stack {
+            name: "x".to_owned(),
+            id: "arn:x".to_owned(),
+            status,
+            reason: None,
+            parameters: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            created: None,
+            updated: None,
+            protected: false,
+            parent: None,
+        }))
+    }
+
+    #[test]
+    fn a_failed_creation_is_final_only_when_it_stays_so() {
+        assert_eq!(ending(stack(StackStatus::CreateFailed), 1), None);
+        assert!(ending(stack(StackStatus::CreateFailed), FINAL_LOOKS).is_some());
+        assert_eq!(ending(stack(StackStatus::UpdateInProgress), 9), None);
+        assert_eq!(ending(Presence::Absent, 1), Some((StackStatus::DeleteComplete, None)));
+    }
+}
