@@ -33,6 +33,8 @@ use crate::{
 const MAX_SINGLE_COPY: u64 = 5 * 1024 * 1024 * 1024;
 /// The size of a part of a larger copy, in bytes. Ten thousand parts of it exceed the largest object.
 const PART_BYTES: u64 = 1024 * 1024 * 1024;
+/// Objects hold JSON, one record a line or in an array.
+const CONTENT_TYPE: &str = "application/json";
 /// How many parts are copied at a time.
 const PARTS_IN_FLIGHT: usize = 4;
 /// What stays as it is in `x-amz-copy-source`; the rest must be encoded.
@@ -96,110 +98,121 @@ impl S3Copier {
     }
 
     async fn copy(&self, job: &CopyJob) -> Result<CopyReport, Fault> {
-        // The source is in the engine's own region; a head there tells its size and pins its content.
         let (role_session, client) = self.client(&job.region).await?;
+        let (size, etag) = match (job.source.size, &job.source.etag) {
+            (Some(size), Some(etag)) => (size, etag.clone()),
+            _ => self.look_at(&job.source).await?,
+        };
         let source = copy_source(&job.source);
-        if job.source.size.is_some_and(|size| size > self.max_single_copy) {
-            return self.copy_in_parts(job, &source, &role_session, &client).await;
+        let copy = Copy {
+            job,
+            source: &source,
+            size,
+            etag: &etag,
+            role_session: &role_session,
+            client: &client,
+        };
+        if size > self.max_single_copy {
+            self.copy_in_parts(&copy).await?;
+        } else {
+            self.copy_whole(&copy).await?;
         }
-        let mut request = client
+        Ok(CopyReport { etag, bytes: size })
+    }
+
+    /// Asks for the size and the tag of an object that no notification has told.
+    async fn look_at(&self, source: &ObjectRef) -> Result<(u64, String), Fault> {
+        let region =
+            self.session.region().ok_or_else(|| Fault::new(FaultClass::Denied, "HeadObject"))?;
+        let (role_session, client) = self.client(&region).await?;
+        let request = client.head_object().bucket(source.bucket.as_str()).key(&source.key);
+        match request.set_version_id(source.version.clone()).send().await {
+            Ok(output) => {
+                let size = output
+                    .content_length()
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or_default();
+                Ok((size, output.e_tag().unwrap_or_default().to_owned()))
+            }
+            Err(error) => Err(self.refused("HeadObject", &role_session, &error)),
+        }
+    }
+
+    async fn copy_whole(&self, copy: &Copy<'_>) -> Result<(), Fault> {
+        let job = copy.job;
+        let mut request = copy
+            .client
             .copy_object()
             .bucket(job.bucket.as_str())
             .key(&job.key)
-            .copy_source(source)
+            .copy_source(copy.source)
             .acl(ObjectCannedAcl::BucketOwnerFullControl)
             .metadata_directive(MetadataDirective::Replace)
-            .content_type("application/json")
-            .content_encoding("gzip");
+            .content_type(CONTENT_TYPE)
+            .set_content_encoding(content_encoding(&job.key));
         for (name, value) in &job.metadata {
             request = request.metadata(*name, header_text(value));
         }
         match request.send().await {
-            Ok(output) => {
-                let etag = output
-                    .copy_object_result()
-                    .and_then(|result| result.e_tag())
-                    .unwrap_or_default();
-                let etag = job.source.etag.clone().unwrap_or_else(|| etag.to_owned());
-                Ok(CopyReport { etag, bytes: job.source.size.unwrap_or_default() })
-            }
-            Err(error) => Err(self.refused("CopyObject", &role_session, &error)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused("CopyObject", copy.role_session, &error)),
         }
     }
 
-    async fn copy_in_parts(
-        &self,
-        job: &CopyJob,
-        source: &str,
-        role_session: &Arc<RoleSession>,
-        client: &Client,
-    ) -> Result<CopyReport, Fault> {
-        let size = job.source.size.unwrap_or_default();
+    async fn copy_in_parts(&self, copy: &Copy<'_>) -> Result<(), Fault> {
+        let (job, client) = (copy.job, copy.client);
         let mut request = client
             .create_multipart_upload()
             .bucket(job.bucket.as_str())
             .key(&job.key)
             .acl(ObjectCannedAcl::BucketOwnerFullControl)
-            .content_type("application/json")
-            .content_encoding("gzip");
+            .content_type(CONTENT_TYPE)
+            .set_content_encoding(content_encoding(&job.key));
         for (name, value) in &job.metadata {
             request = request.metadata(*name, header_text(value));
         }
         let created = request
             .send()
             .await
-            .map_err(|error| self.refused("CreateMultipartUpload", role_session, &error))?;
+            .map_err(|error| self.refused("CreateMultipartUpload", copy.role_session, &error))?;
         let upload = created.upload_id().unwrap_or_default().to_owned();
-        match self.copy_parts(job, source, &upload, size, role_session, client).await {
+        let completed = match self.copy_parts(copy, &upload).await {
             Ok(parts) => {
                 let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-                client
-                    .complete_multipart_upload()
-                    .bucket(job.bucket.as_str())
-                    .key(&job.key)
-                    .upload_id(&upload)
-                    .multipart_upload(whole)
-                    .send()
-                    .await
-                    .map_err(|error| {
-                        self.refused("CompleteMultipartUpload", role_session, &error)
-                    })?;
-                Ok(CopyReport { etag: job.source.etag.clone().unwrap_or_default(), bytes: size })
+                let request =
+                    client.complete_multipart_upload().bucket(job.bucket.as_str()).key(&job.key);
+                let sent = request.upload_id(&upload).multipart_upload(whole).send().await;
+                sent.map(drop).map_err(|error| {
+                    self.refused("CompleteMultipartUpload", copy.role_session, &error)
+                })
             }
-            Err(fault) => {
-                let abort =
-                    client.abort_multipart_upload().bucket(job.bucket.as_str()).key(&job.key);
-                // What stays behind costs storage until the bucket's own rule removes it; the copy failed either way.
-                drop(abort.upload_id(&upload).send().await);
-                Err(fault)
-            }
+            Err(fault) => Err(fault),
+        };
+        if completed.is_err() {
+            let abort = client.abort_multipart_upload().bucket(job.bucket.as_str()).key(&job.key);
+            // What stays behind costs storage until the bucket's own rule removes it; the copy failed either way.
+            drop(abort.upload_id(&upload).send().await);
         }
+        completed
     }
 
-    async fn copy_parts(
-        &self,
-        job: &CopyJob,
-        source: &str,
-        upload: &str,
-        size: u64,
-        role_session: &Arc<RoleSession>,
-        client: &Client,
-    ) -> Result<Vec<CompletedPart>, Fault> {
-        let copies = stream::iter(part_ranges(size)).map(|(number, first, last)| {
-            let request = client
+    async fn copy_parts(&self, copy: &Copy<'_>, upload: &str) -> Result<Vec<CompletedPart>, Fault> {
+        let copies = stream::iter(part_ranges(copy.size)).map(|(number, first, last)| {
+            let request = copy
+                .client
                 .upload_part_copy()
-                .bucket(job.bucket.as_str())
-                .key(&job.key)
+                .bucket(copy.job.bucket.as_str())
+                .key(&copy.job.key)
                 .upload_id(upload)
                 .part_number(number)
-                .copy_source(source)
+                .copy_source(copy.source)
                 .copy_source_range(format!("bytes={first}-{last}"))
-                .set_copy_source_if_match(job.source.etag.clone());
+                .copy_source_if_match(copy.etag);
             async move {
                 let output = request
                     .send()
                     .await
-                    .map_err(|error| self.refused("UploadPartCopy", role_session, &error))?;
+                    .map_err(|error| self.refused("UploadPartCopy", copy.role_session, &error))?;
                 let etag =
                     output.copy_part_result().and_then(|part| part.e_tag()).unwrap_or_default();
                 Ok(CompletedPart::builder().part_number(number).e_tag(etag).build())
@@ -212,6 +225,17 @@ impl S3Copier {
         }
         Ok(parts)
     }
+}
+
+/// One copy under way.
+struct Copy<'a> {
+    job: &'a CopyJob,
+    /// The source as a header names it.
+    source: &'a str,
+    size: u64,
+    etag: &'a str,
+    role_session: &'a Arc<RoleSession>,
+    client: &'a Client,
 }
 
 impl ObjectCopier for S3Copier {
@@ -232,6 +256,10 @@ fn part_ranges(size: u64) -> Vec<(i32, u64, u64)> {
         number += 1;
     }
     ranges
+}
+
+fn content_encoding(key: &str) -> Option<String> {
+    key.ends_with(".gz").then(|| "gzip".to_owned())
 }
 
 fn copy_source(object: &ObjectRef) -> String {

@@ -334,7 +334,8 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
         attribute(MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok());
     Some(Message {
         receives: receives.unwrap_or(1),
-        sent_ms: sent_ms.unwrap_or_default(),
+        // Unknown is new: nothing is given up for an age that nobody knows.
+        sent_ms: sent_ms.unwrap_or(i64::MAX),
         id: message.message_id.unwrap_or_default(),
         receipt: Receipt(message.receipt_handle?),
         body: message.body.unwrap_or_default(),

@@ -31,6 +31,8 @@ pub(crate) enum ContentFault {
 #[derive(Debug)]
 pub(crate) struct DecodeReport {
     pub(crate) counters: Counters,
+    /// Where the first record stands that is no log record, and what is wrong with it.
+    pub(crate) first_bad: Option<(u64, BadReason)>,
     pub(crate) result: Result<(), ContentFault>,
 }
 
@@ -76,6 +78,7 @@ pub(crate) fn decode(
         Decoder::resume(reader, options, resume_point(from))
     };
     let mut cut = None;
+    let mut first_bad = None;
     let mut result = loop {
         match decoder.next() {
             Ok(Some(Decoded::Event(event))) => {
@@ -85,6 +88,7 @@ pub(crate) fn decode(
                 if matches!(bad.reason, BadReason::Truncated | BadReason::UnclosedArray) {
                     cut = Some(bad.reason);
                 }
+                first_bad = first_bad.or(Some((bad.position.offset, bad.reason)));
                 builder.push_undecodable();
             }
             Ok(None) => break cut.map_or(Ok(()), |reason| Err(ContentFault::Cut(reason))),
@@ -100,7 +104,7 @@ pub(crate) fn decode(
     {
         result = Err(ContentFault::NotWanted);
     }
-    DecodeReport { counters: decoder.counters(), result }
+    DecodeReport { counters: decoder.counters(), first_bad, result }
 }
 
 /// Whether somebody took the segment, or there was none.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
-    decode::Options,
+    decode::{BadReason, Options},
     engine::{
         Context, batch,
         classify::outcome_of,
@@ -78,7 +78,8 @@ impl Delivery {
 
 /// How one pass over the object ended.
 enum Pass {
-    Complete,
+    /// To its end; with the first record that is no log record, if there is one.
+    Complete(Option<(u64, BadReason)>),
     Failed(Failure, Stage),
     Content(ContentFault),
     Broken(String),
@@ -119,7 +120,7 @@ async fn attempts(
             return Delivery::new(Outcome::Skipped(Skip::Duplicate), progress);
         }
         match Box::pin(pass(context, work, opened, &mut progress, stop)).await {
-            Pass::Complete => return complete(progress),
+            Pass::Complete(bad) => return complete(progress, bad),
             Pass::Failed(Failure::Fault(fault), Stage::Read)
                 if fault.class == FaultClass::Changed => {}
             Pass::Failed(failure, stage) => return Delivery::failed(&failure, stage, progress),
@@ -147,14 +148,17 @@ async fn attempts(
 }
 
 /// An object of which nothing could be read is not delivered, however complete it is.
-fn complete(progress: Progress) -> Delivery {
+fn complete(progress: Progress, bad: Option<(u64, BadReason)>) -> Delivery {
     let ledger = progress.ledger;
+    let detail = bad.map(|(offset, reason)| {
+        format!("{} unreadable records, the first at byte {offset}: {reason}", ledger.undecodable)
+    });
     if ledger.read > 0 && ledger.undecodable == ledger.read {
         let outcome = Outcome::Poison { reason: PoisonReason::Undecodable, stage: Stage::Decode };
-        let detail = Some(format!("none of {} records is a log record", ledger.read));
         return Delivery { detail, ..Delivery::new(outcome, progress) };
     }
-    Delivery::new(Outcome::Delivered, Progress { done: true, ..progress })
+    let done = Progress { done: true, ..progress };
+    Delivery { detail, ..Delivery::new(Outcome::Delivered, done) }
 }
 
 fn content_detail(fault: &ContentFault) -> String {
@@ -235,7 +239,7 @@ fn judge(
         Ok(report) => {
             context.meter.add(Metric::BytesRaw, "", report.counters.bytes_inflated);
             match report.result {
-                Ok(()) => Pass::Complete,
+                Ok(()) => Pass::Complete(report.first_bad),
                 Err(fault) => Pass::Content(fault),
             }
         }

@@ -39,6 +39,17 @@ pub struct Incoming<'a> {
     pub sent_ms: i64,
     /// After how many receives the queue moves it away by itself.
     pub max_receives: Option<u32>,
+    /// Whether it may be sent anew instead of being given back.
+    pub renewal: Renewal,
+}
+
+/// Whether a message that is kept may be sent anew, with what has been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is given back as it is.
+    Never,
+    /// It is sent anew when that spares work, or before the queue would move it away.
+    Allowed,
 }
 
 /// What became of a message.
@@ -50,7 +61,7 @@ pub struct Handled {
     pub letters: Vec<DeadLetter>,
     /// How each object ended.
     pub results: Vec<WorkResult>,
-    /// How far the objects have come, when it is worth while to hand the message on with that.
+    /// What to send the message anew with, when that is allowed and worth while.
     pub continuation: Option<Continuation>,
 }
 
@@ -93,7 +104,9 @@ pub(crate) async fn handle(context: &Context, incoming: &Incoming<'_>, stop: &St
 
 pub(crate) async fn handle_object(context: &Context, object: &ObjectRef, stop: &Stop) -> Handled {
     let sent_ms = context.clock.now_ms();
-    let incoming = Incoming { id: "object", body: "", receives: 2, sent_ms, max_receives: None };
+    let renewal = Renewal::Never;
+    let incoming =
+        Incoming { id: "object", body: "", receives: 2, sent_ms, max_receives: None, renewal };
     let earlier = Continuation::default();
     let results = object::deliver(context, object, &earlier, stop).await;
     let parts: Vec<Part> =
@@ -164,9 +177,11 @@ fn conclude(
     let first_sent_ms =
         if earlier.first_sent_ms > 0 { earlier.first_sent_ms } else { incoming.sent_ms };
     let age_ms = u64::try_from(context.clock.now_ms() - first_sent_ms).unwrap_or_default();
+    let renewable = incoming.renewal == Renewal::Allowed && earlier.hops < MAX_HOPS;
     let history = History {
         receives: incoming.receives,
-        max_receives: incoming.max_receives,
+        // What is sent anew in time is not moved away.
+        max_receives: incoming.max_receives.filter(|_| !renewable),
         age: Duration::from_millis(age_ms),
     };
     let park_max = context.settings.park_max;
@@ -187,10 +202,11 @@ fn conclude(
     }
     context.meter.add(Metric::Messages, verdict.as_str(), 1);
     let advanced = continuation.progress != earlier.progress;
+    let last_chance = incoming.max_receives.is_some_and(|most| incoming.receives + 1 >= most);
     Handled {
         verdict,
         letters,
-        continuation: advanced.then_some(continuation),
+        continuation: (renewable && (advanced || last_chance)).then_some(continuation),
         results: parts.into_iter().map(|part| part.result).collect(),
     }
 }

@@ -39,7 +39,7 @@ use self::{
     targets::Targets,
 };
 pub use self::{
-    message::{Handled, Incoming},
+    message::{Handled, Incoming, Renewal},
     object::WorkResult,
 };
 use crate::{

@@ -139,19 +139,14 @@ async fn follow(
             let delivery = Box::pin(deliver_once(context, object, log, item, earlier, stop)).await;
             let now_ms = context.clock.now_ms();
             let since = |ms: i64| u64::try_from(now_ms - ms).unwrap_or_default();
-            let done = WorkResult {
+            WorkResult {
                 destination: Some(kind),
                 elapsed_ms: since(started_ms),
                 lag_ms: delivery.modified_ms.map(since),
                 progress: Some(delivery.progress),
                 detail: delivery.detail,
                 ..result(delivery.outcome)
-            };
-            if matches!(done.outcome, Outcome::Parked { .. }) {
-                // Perhaps the item was mended since it was read.
-                context.directory.forget(&log.tenant);
             }
-            done
         }
         Route::Skip(kind, skip) => {
             WorkResult { destination: Some(*kind), ..result(Outcome::Skipped(*skip)) }
@@ -229,7 +224,9 @@ async fn deliver_to(
         }
         Destination::S3 { bucket, prefix } => {
             let work = CopyWork { object, log, bucket, prefix, region: &item.target_region };
-            Box::pin(copy::to_bucket(context, &work, known, stop)).await
+            let delivery = Box::pin(copy::to_bucket(context, &work, known, stop)).await;
+            reconsider(context, log, &delivery);
+            delivery
         }
     }
 }
@@ -245,6 +242,7 @@ async fn to_log_group(
         return Delivery { detail: Some("set aside".to_owned()), ..Delivery::new(outcome, known) };
     }
     let delivery = Box::pin(deliver::to_log_group(context, work, known, stop)).await;
+    reconsider(context, work.log, &delivery);
     match context.breakers.report(&work.access, &delivery.outcome, context.clock.now_ms()) {
         Change::Opened => {
             context.meter.add(Metric::BreakerOpened, "", 1);
@@ -256,6 +254,13 @@ async fn to_log_group(
         Change::None => {}
     }
     delivery
+}
+
+/// Has the tenant's items read again after a refusal: perhaps they were mended meanwhile.
+fn reconsider(context: &Context, log: &LogObject, delivery: &Delivery) {
+    if matches!(delivery.outcome, Outcome::Parked { .. }) {
+        context.directory.forget(&log.tenant);
+    }
 }
 
 /// Returns the progress that spares more work.

@@ -81,6 +81,11 @@ impl<'a> Putter<'a> {
                 Err(Failure::Fault(fault)) if fault.class == FaultClass::Invalid => {
                     self.refused(target, fault)?;
                     if batch.len() <= 1 {
+                        let at_ms = batch.events().next().map(|event| event.timestamp_ms);
+                        warn!(
+                            tenant = %target.access.tenant, log_group = %target.group, log_stream = %target.stream,
+                            timestamp_ms = at_ms, bytes = batch.bytes(), "event refused"
+                        );
                         let records = batch.records(0..1);
                         settled.ledger.quarantined += records;
                         settled.suspects += records;

@@ -8,7 +8,7 @@ use tracing::{error, warn};
 
 use crate::{
     engine::{
-        Handled, Incoming,
+        Handled, Incoming, Renewal,
         fair::{Fair, Place},
         stop::Stop,
     },
@@ -27,6 +27,7 @@ pub(super) struct Holder {
     pub(super) settler: Settler,
     pub(super) meter: Arc<Meter>,
     pub(super) settings: QueueSettings,
+    pub(super) renewal: Renewal,
     /// Messages to delete.
     pub(super) done: mpsc::Sender<Receipt>,
     /// The engine's hands, shared among tenants.
@@ -50,6 +51,7 @@ impl Holder {
             receives: message.receives,
             sent_ms: message.sent_ms,
             max_receives: self.settings.max_receives,
+            renewal: self.renewal,
         };
         let work = async {
             let hand = tokio::select! {

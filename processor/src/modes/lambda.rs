@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use crate::{
     config::Config,
     engine::{
-        Engine, Handled, Incoming,
+        Engine, Handled, Incoming, Renewal,
         fair::{Fair, Place},
         stop::Stop,
         verdict::Verdict,
@@ -83,6 +83,7 @@ struct Function {
     /// For letters, continuations and pauses; none when no queue is configured.
     settler: Option<Settler>,
     max_receives: Option<u32>,
+    renewal: Renewal,
     reported: Mutex<Snapshot>,
 }
 
@@ -122,10 +123,10 @@ async fn function(config: &Config) -> Result<Function, ExitStatus> {
         settler = Some(Settler {
             engine: Arc::clone(&wired.engine),
             queue,
-            checkpoint: config.checkpoint,
             visibility: config.visibility_timeout,
         });
     }
+    let renewal = if settler.is_some() { wiring::renewal(config) } else { Renewal::Never };
     let hands = usize::try_from(config.concurrency().get()).unwrap_or(1);
     Ok(Function {
         engine: wired.engine,
@@ -133,6 +134,8 @@ async fn function(config: &Config) -> Result<Function, ExitStatus> {
         hands: Fair::new(hands, hands),
         settler,
         max_receives,
+        // Without a queue to send to, nothing can be sent anew.
+        renewal,
         reported: Mutex::default(),
     })
 }
@@ -221,6 +224,7 @@ impl Function {
             receives: record.attributes.approximate_receive_count.parse().unwrap_or(1),
             sent_ms: record.attributes.sent_timestamp.parse().unwrap_or(now_ms),
             max_receives: self.max_receives,
+            renewal: self.renewal,
         };
         let handled = self.engine.handle(&incoming, stop).await;
         drop(hand);

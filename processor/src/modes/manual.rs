@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use crate::{
     config::Config,
-    engine::{Engine, Handled, Incoming, stop::Stop, verdict::Verdict},
+    engine::{Engine, Handled, Incoming, Renewal, stop::Stop, verdict::Verdict},
     exit::ExitStatus,
     model::{
         notification::ObjectRef,
@@ -92,8 +92,14 @@ async fn process(engine: &Engine, input: &Input, stop: &Stop) -> Handled {
         Input::Object(object) => engine.handle_object(object, stop).await,
         Input::Body(body) => {
             let sent_ms = engine.now_ms();
-            let incoming =
-                Incoming { id: "manual", body, receives: RECEIVES, sent_ms, max_receives: None };
+            let incoming = Incoming {
+                id: "manual",
+                body,
+                receives: RECEIVES,
+                sent_ms,
+                max_receives: None,
+                renewal: Renewal::Never,
+            };
             engine.handle(&incoming, stop).await
         }
     }

@@ -187,6 +187,7 @@ impl Scan<'_> {
             }
             cursor.after = page.next.clone().or(last).or_else(|| cursor.after.clone());
             self.save(cursor);
+            info!(seen, chosen, after = cursor.after, "scanned");
             if page.next.is_none() {
                 info!(bucket = %self.bucket, prefix = self.prefix, seen, chosen, "scan complete");
                 return status;

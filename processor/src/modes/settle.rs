@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use crate::{
-    config::CheckpointKind,
     engine::{Engine, Handled, verdict::Verdict},
     error_chain::Chain,
     model::outcome::Outcome,
@@ -15,14 +14,11 @@ use crate::{
 
 /// How long a message stays hidden when its letter could not be sent.
 const UNBURIED_PAUSE: Duration = Duration::from_secs(60);
-/// How often a message may be handed on to ourselves. Lambda ends such a chain at about sixteen.
-const MAX_HOPS: u32 = 12;
 
 /// Acts on one queue.
 pub(super) struct Settler {
     pub(super) engine: Arc<Engine>,
     pub(super) queue: Arc<dyn Queue>,
-    pub(super) checkpoint: CheckpointKind,
     /// How long a message is hidden by its receive.
     pub(super) visibility: Duration,
 }
@@ -48,6 +44,8 @@ pub(super) enum Ending {
     Kept(Instant),
     /// Leave it: it waits for somebody.
     Parked,
+    /// Delete it: another one waits for somebody.
+    ParkedAnew,
     /// Leave it: the engine itself cannot work.
     Systemic,
 }
@@ -56,7 +54,7 @@ impl Ending {
     /// Whether the message is to be deleted.
     pub(super) const fn deletes(self) -> bool {
         match self {
-            Self::Settled | Self::Buried | Self::HandedOn(_) => true,
+            Self::Settled | Self::Buried | Self::HandedOn(_) | Self::ParkedAnew => true,
             Self::Kept(_) | Self::Parked | Self::Systemic => false,
         }
     }
@@ -75,10 +73,8 @@ impl Settler {
             }
             Verdict::Park { visible_in, reason } => {
                 warn!(message_id = subject.id, reason = reason.as_str(), "message parked");
-                match self.keep(subject, handled, visible_in).await {
-                    handed_on @ Ending::HandedOn(_) => handed_on,
-                    _ => Ending::Parked,
-                }
+                let kept = self.keep(subject, handled, visible_in).await;
+                if kept.deletes() { Ending::ParkedAnew } else { Ending::Parked }
             }
             Verdict::Leave => Ending::Kept(Instant::now() + self.visibility),
         }
@@ -97,9 +93,7 @@ impl Settler {
 
     /// Gives the message back, due in `pause`: as it is, or anew with what has been done.
     async fn keep(&self, subject: Subject<'_>, handled: &Handled, pause: Duration) -> Ending {
-        if self.checkpoint == CheckpointKind::Continuation
-            && let Some(continuation) = &handled.continuation
-            && continuation.hops <= MAX_HOPS
+        if let Some(continuation) = &handled.continuation
             && let Some(body) = continuation.attach(subject.body)
         {
             let tenant = handled.results.iter().find_map(|result| result.tenant.as_ref());

@@ -109,16 +109,12 @@ async fn start(options: &ProcessOptions, config: &Config) -> Result<Reader, Exit
     let mut deleting = JoinSet::new();
     deleting.spawn(hold::delete_settled(Arc::clone(&queue), to_delete));
     let capacity = usize::try_from(config.concurrency().get()).unwrap_or(1);
-    let settler = Settler {
-        engine: wired.engine,
-        queue,
-        checkpoint: config.checkpoint,
-        visibility: config.visibility_timeout,
-    };
+    let settler = Settler { engine: wired.engine, queue, visibility: config.visibility_timeout };
     let holder = Holder {
         settler,
         meter: wired.meter,
         settings,
+        renewal: wiring::renewal(config),
         done,
         hands: Fair::new(capacity, (capacity / 2).clamp(1, MOST_PER_TENANT)),
         closing: CancellationToken::new(),
@@ -294,7 +290,7 @@ impl Reader {
             Ok((id, Ending::Kept(until) | Ending::HandedOn(until))) => {
                 self.tally.kept.insert(id, until);
             }
-            Ok((_, Ending::Parked)) => self.tally.parked += 1,
+            Ok((_, Ending::Parked | Ending::ParkedAnew)) => self.tally.parked += 1,
             Ok((_, Ending::Systemic)) => {
                 self.tally.systemic = true;
                 self.tally.paused_until = Some(Instant::now() + SYSTEMIC_PAUSE);

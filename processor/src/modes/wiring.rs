@@ -10,7 +10,7 @@ use crate::{
         dynamodb::TenantTable, roles::Roles, s3::S3Store, session::Session, sqs::SqsQueue,
     },
     config::{CheckpointKind, Config},
-    engine::{Engine, EngineSettings, Ports, route::Scope, segment},
+    engine::{Engine, EngineSettings, Ports, Renewal, route::Scope, segment},
     exit::ExitStatus,
     memory::{
         checkpoints::NoCheckpoints,
@@ -46,6 +46,11 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
         None
     };
 
+    if session.as_ref().is_some_and(|session| session.region().is_none()) {
+        error!("AWS_REGION is not set, and neither profile nor instance names a region");
+        return Err(ExitStatus::Config);
+    }
+
     let store: Arc<dyn ObjectStore> = match (&options.file, &session) {
         (Some(path), _) => Arc::new(FileStore::new(path.clone())),
         (None, Some(session)) => Arc::new(S3Store::new(session)),
@@ -79,6 +84,14 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
     let ports = Ports { store: Arc::clone(&store), directory, sink, copier, checkpoints, clock };
     let engine = Arc::new(Engine::new(ports, settings, Arc::clone(&meter)));
     Ok(Wired { engine, meter, store, session })
+}
+
+/// Returns whether messages may be sent anew.
+pub(super) const fn renewal(config: &Config) -> Renewal {
+    match config.checkpoint {
+        CheckpointKind::Continuation => Renewal::Allowed,
+        CheckpointKind::None | CheckpointKind::DynamoDb => Renewal::Never,
+    }
 }
 
 /// Makes the queue that the settings name.

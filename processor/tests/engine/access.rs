@@ -373,3 +373,25 @@ fn one_destination_that_fails_does_not_hold_up_the_other() {
     again.assert_code(0);
     assert_eq!(world.fake.object_keys("no-such-bucket").len(), 1);
 }
+
+#[test]
+fn an_object_beyond_five_gibibytes_is_copied_in_parts() {
+    let (world, _tenant) = world();
+    world.fake.create_bucket(CENTRAL, REGION, "large-archive");
+    world.put_item(&json!({
+        "tenant_id": {"S": "large"}, "type": {"S": "s3"}, "enabled": {"BOOL": true},
+        "target_region": {"S": REGION}, "bucket_name": {"S": "large-archive"}, "bucket_prefix": {"S": "in/"},
+    }));
+    const SIZE: u64 = 5 * 1024 * 1024 * 1024 + 7;
+    let key = "cluster-1/large/api/api-0/x.json.gz";
+    world.fake.put_sparse_object(BUCKET, key, SIZE);
+    world.fake.announce(BUCKET, key, "ObjectCreated:Put");
+    world.drain().assert_code(0);
+    let copy = world.fake.object("large-archive", "in/large/api/api-0/x.json.gz").unwrap();
+    assert_eq!(copy.size, SIZE);
+    assert_eq!((world.fake.calls("s3:UploadPartCopy"), world.fake.open_uploads()), (6, 0));
+    // By hand the size is not known beforehand.
+    let object = format!("s3://{BUCKET}/{key}");
+    world.run(&["--mode", "manual", "--object", &object], None).assert_code(0);
+    assert_eq!(world.fake.calls("s3:UploadPartCopy"), 12);
+}

@@ -188,8 +188,12 @@ fn row_18_a_bomb_is_defused() {
     let spaces = vec![b' '; 1 << 20];
     (0..1200).for_each(|_| encoder.write_all(&spaces).unwrap());
     world.fake.put_object(BUCKET, &World::key(&tenant, "x"), encoder.finish().unwrap());
-    let run = world.drain();
-    run.assert_code(65);
+    let process = world.start(&["--mode", "sqs"]);
+    world.until("the letter", |world| world.fake.queue_depth(&world.queue).total() == 0);
+    let peak = process.peak_memory_kib();
+    process.signal("TERM");
+    process.wait().assert_code(0);
+    assert!(peak < 64 * 1024, "{peak} KiB");
     assert_eq!(world.only_letter()["reason"], "content_bomb");
     world.assert_queues(1);
 }
@@ -316,4 +320,39 @@ fn row_23_messages_are_whole_up_to_the_limit_and_split_beyond() {
         .collect();
     assert_eq!(text, "é".repeat(LIMIT / 2 + 10));
     assert_eq!(world.fake.log_groups(&tenant.account, REGION).len(), 1);
+}
+
+#[test]
+fn row_19_memory_does_not_depend_on_the_size_of_an_object() {
+    const LINES: usize = 150_000;
+    let record = |number: usize| {
+        let padding = "p".repeat(1200);
+        let message = "m".repeat(150);
+        format!(
+            r#"{{"kubernetes":{{"pod_labels":{{"x":"{padding}"}}}},"message":"{number} {message}"}}"#
+        )
+    };
+    for (open, between, close) in [("", "\n", ""), ("[", ",", "]")] {
+        let (world, tenant) = world();
+        world.fake.configure_logs(|logs| logs.keep = fake_aws::KeepEvents::Counts);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(open.as_bytes()).unwrap();
+        let mut bytes = 0;
+        for number in 0..LINES {
+            let text =
+                if number == 0 { record(number) } else { format!("{between}{}", record(number)) };
+            bytes += text.len();
+            encoder.write_all(text.as_bytes()).unwrap();
+        }
+        encoder.write_all(close.as_bytes()).unwrap();
+        assert!(bytes > 200_000_000, "{bytes}");
+        world.fake.put_object(BUCKET, &World::key(&tenant, "x"), encoder.finish().unwrap());
+        let process = world.start(&["--mode", "sqs"]);
+        world.until("the delivery", |world| world.fake.queue_depth(&world.queue).total() == 0);
+        let peak = process.peak_memory_kib();
+        process.signal("TERM");
+        process.wait().assert_code(0).assert_balanced();
+        assert_eq!(world.fake.ledger_totals().events, LINES as u64);
+        assert!(peak < 64 * 1024, "{peak} KiB");
+    }
 }

@@ -367,6 +367,15 @@ fn row_64_connections_that_close_each_time_are_enough() {
 }
 
 #[test]
+fn row_64_ipv6_is_enough() {
+    let world = World::on(fake_aws::FakeAws::listen("[::1]:0".parse().unwrap()));
+    let tenant = world.tenant("acme", "222222222222");
+    let expected = one_object(&world, &tenant, "x", 10);
+    world.drain().assert_code(0).assert_balanced();
+    assert_eq!(world.delivered(&tenant), expected);
+}
+
+#[test]
 fn manual_mode_reads_a_message_an_object_or_a_file() {
     let (world, tenant) = world();
     let records = records(&world.fake, 5, RECENT);
@@ -506,4 +515,24 @@ fn row_40_a_clock_that_is_far_off_is_corrected() {
         assert_eq!(world.delivered(&tenant), expected, "{}", run.stderr);
         assert!(world.dead().is_empty());
     }
+}
+
+#[test]
+fn a_message_that_may_be_sent_anew_outlives_the_queues_limit_of_receives() {
+    let mut world = World::new();
+    world.set("CHECKPOINT", "continuation");
+    let key = "cluster-1/late/api/api-0/x.json.gz";
+    let records = records(&world.fake, 5, RECENT);
+    world.put_lines(key, &records);
+    for _ in 0..12 {
+        let run = world.drain();
+        assert!(matches!(run.code, Some(0 | 75)), "{}", run.stderr);
+        world.fake.advance(Duration::from_secs(1000));
+    }
+    assert!(world.dead().is_empty());
+    assert_eq!(world.fake.queue_depth(&world.queue).total(), 1);
+    let tenant = world.tenant("late", "222222222222");
+    world.drain().assert_code(0).assert_balanced();
+    assert_eq!(world.delivered(&tenant), messages(&records));
+    world.assert_queues(0);
 }

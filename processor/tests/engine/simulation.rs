@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use mtlog_processor::{
-    engine::{Engine, EngineSettings, Incoming, Ports, stop::Stop, verdict::Verdict},
+    engine::{Engine, EngineSettings, Incoming, Ports, Renewal, stop::Stop, verdict::Verdict},
     memory::{
         checkpoints::NoCheckpoints, copier::NotedCopies, directory::MemoryDirectory,
         store::MemoryStore,
@@ -308,7 +308,14 @@ impl Simulation {
         );
         for receives in 1..200 {
             let sent_ms = self.clock.now_ms();
-            let incoming = Incoming { id: key, body: &body, receives, sent_ms, max_receives: None };
+            let incoming = Incoming {
+                id: key,
+                body: &body,
+                receives,
+                sent_ms,
+                max_receives: None,
+                renewal: Renewal::Never,
+            };
             let handled = self.engine.handle(&incoming, &Stop::default()).await;
             match handled.verdict {
                 Verdict::Ack => return Journey { receives, ledger: handled.results[0].ledger() },

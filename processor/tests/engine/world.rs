@@ -48,7 +48,10 @@ pub(crate) struct Run {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let fake = FakeAws::start_blocking();
+        Self::on(FakeAws::start_blocking())
+    }
+
+    pub(crate) fn on(fake: FakeAws) -> Self {
         fake.add_role(ENGINE_ROLE, &trust_service("ecs-tasks.amazonaws.com"), &[]);
         fake.add_role(CENTRAL_ROLE, &trust_role(ENGINE_ROLE, None), &[]);
         fake.create_bucket(CENTRAL, REGION, BUCKET);
@@ -245,6 +248,13 @@ impl Process {
         drop(self.child.stdin.take());
         let output = self.read();
         output.end(self)
+    }
+
+    /// Returns the most memory that the process ever had, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     fn is_running(&mut self) -> bool {
