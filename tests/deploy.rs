@@ -180,7 +180,7 @@ fn a_rollback_that_fails_ends_with_5_and_blocks_the_next_run() {
     let update = ["deploy", "regional", "--param", "MaxReceiveCount=9", "-y"];
     mtlog.run(&update).exits(5).says(&["UPDATE_ROLLBACK_FAILED", "broken for good"]);
     fake.clear_journal();
-    mtlog.run(&update).exits(5).says(&["continue-update-rollback"]);
+    mtlog.run(&update).exits(5).says(&["mtlog rollback multi-tenant-logging-development"]);
     assert_eq!(names_of_writes(&fake), Vec::<String>::new());
 }
 
@@ -407,6 +407,7 @@ fn killed_after(operation: &str) {
     stall.remove();
     mtlog.run(&deploy).exits(0);
     assert_eq!(status(&fake, REGIONAL), Some(StackStatus::CreateComplete), "{operation}");
+    assert!(fake.calls("s3:PutBucketPolicy") > 0, "the bucket is private: {operation}");
     let creations = fake
         .cloudformation()
         .executions()
@@ -595,4 +596,126 @@ fn the_grammar_of_the_replaced_script_is_spoken_without_its_defects() {
     script(&mtlog, "-t customer").exits(1).says(&["could not be created"]);
     mtlog.set("AWS_REGION", "");
     script(&mtlog, "-t global --dry-run").exits(0).says(&["us-east-1"]);
+}
+
+#[test]
+fn a_failed_rollback_is_continued_and_a_resource_is_skipped_only_by_name() {
+    let (fake, mtlog) = deployed();
+    fake.cloudformation().fail(PlannedFailure::new("LogDeliveryQueue", "broken for good"));
+    mtlog.run(&["deploy", "regional", "--param", "MaxReceiveCount=9", "-y"]).exits(5);
+    mtlog.run(&["rollback", "regional", "-y"]).exits(5).says(&["broken for good"]);
+    let skip = ["rollback", "regional", "-y", "--skip", "SQSStack/LogDeliveryQueue"];
+    mtlog.run(&skip).exits(7).says(&["--confirm multi-tenant-logging-development"]);
+    mtlog.run(&[&skip[..], &["--confirm", REGIONAL]].concat()).exits(0).says(&["again as it was"]);
+    assert_eq!(status(&fake, REGIONAL), Some(StackStatus::UpdateRollbackComplete));
+    mtlog.run(&["rollback", "regional", "-y"]).exits(6).says(&["nothing to take back"]);
+}
+
+#[test]
+fn a_running_update_is_cancelled() {
+    let (fake, mtlog) = started();
+    fake.cloudformation().put_stack(&SeedStack::new(
+        ACCOUNT,
+        REGION,
+        GLOBAL,
+        StackStatus::UpdateInProgress,
+    ));
+    fake.cloudformation().set_pace(Pace::StepsPerRead(1));
+    mtlog.run(&["rollback", GLOBAL, "-y"]).exits(0).says(&["again as it was"]);
+    assert_eq!(status(&fake, GLOBAL), Some(StackStatus::UpdateRollbackComplete));
+}
+
+#[test]
+fn anybodys_operation_can_be_joined() {
+    for (state, code, part) in [
+        (StackStatus::UpdateInProgress, 0, "is in UPDATE_COMPLETE now"),
+        (StackStatus::UpdateRollbackInProgress, 4, "no such luck"),
+    ] {
+        let (fake, mtlog) = started();
+        let stack = SeedStack::new(ACCOUNT, REGION, "somebodys", state)
+            .template("Resources: {First: {Type: AWS::SNS::Topic}, Topic: {Type: AWS::SNS::Topic}}")
+            .failing("Topic", "no such luck");
+        fake.cloudformation().put_stack(&stack);
+        fake.cloudformation().set_pace(Pace::StepsPerRead(20));
+        mtlog.run(&["attach", "somebodys"]).exits(code).says(&[part]);
+        mtlog.run(&["attach", "somebodys"]).exits(0).says(&["Nothing runs"]);
+    }
+}
+
+#[test]
+fn protection_is_switched_on_and_off_by_commands_of_its_own() {
+    let (fake, mtlog) = started();
+    mtlog.run(&["deploy", "global", "-y"]).exits(0);
+    mtlog.run(&["protect", "global"]).exits(0).says(&["is protected"]);
+    mtlog.run(&["protect", "global"]).exits(0).says(&["Nothing to do"]);
+    let destroy = ["destroy", "global", "-y", "--confirm", GLOBAL];
+    mtlog.run(&destroy).exits(7).says(&["next: mtlog unprotect global"]);
+    mtlog.run(&["unprotect", "global"]).exits(7);
+    mtlog.run(&["unprotect", "global", "-y"]).exits(0);
+    mtlog.run(&destroy).exits(0);
+    assert_eq!(status(&fake, GLOBAL), None);
+}
+
+#[test]
+fn templates_can_be_listed_shown_and_taken_away() {
+    let mtlog = Mtlog::offline();
+    let listed = mtlog.run(&["template", "list", "-o", "json"]).exits(0).json();
+    assert_eq!(listed["templates"].as_array().map(Vec::len), Some(9));
+    let shown = mtlog.run(&["template", "show", "sqs-stack"]).exits(0).stdout;
+    assert_eq!(shown, include_str!("../templates/regional/sqs-stack.yaml"));
+    mtlog.run(&["template", "show", "cluster"]).exits(64).says(&["cluster-vector-role.yaml or"]);
+    let parameters = mtlog.run(&["template", "parameters", "main"]).exits(0).stdout;
+    assert!(parameters.contains("S3DeleteAfterDays"), "{parameters}");
+    mtlog.run(&["template", "eject", "out"]).exits(0);
+    mtlog.run(&["template", "eject", "out"]).exits(1).says(&["failed to write `out`"]);
+}
+
+#[test]
+fn codes_are_explained() {
+    let mtlog = Mtlog::offline();
+    assert!(mtlog.run(&["explain"]).exits(0).stdout.contains("MT001"));
+    assert!(mtlog.run(&["explain", "mt001"]).exits(0).stdout.contains("fix:"));
+    mtlog.run(&["explain", "MT999"]).exits(64);
+}
+
+#[test]
+fn an_external_id_is_given_by_file_and_never_shown() {
+    let (fake, mtlog) = started();
+    mtlog.run(&["deploy", "global", "-y"]).exits(0);
+    mtlog.write("id", "hunter2-hunter2\n");
+    let deploy = ["deploy", "customer", "--external-id-file", "id"];
+    for more in ["-n", "-y"] {
+        let ran = mtlog.run(&[&deploy[..], &[more]].concat()).exits(0);
+        assert!(!ran.stdout.contains("hunter2") && !ran.stderr.contains("hunter2"), "{ran:?}");
+    }
+    let stack = "multi-tenant-logging-customer-us-east-2";
+    assert_eq!(parameter(&fake, stack, "ExternalId").as_deref(), Some("hunter2-hunter2"));
+    let shown = mtlog.run(&["outputs", "customer", "-o", "json"]).exits(0).stdout;
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let kept = ["deploy", "customer", "-y"];
+    mtlog.run(&kept).exits(0).says(&["Nothing to do"]);
+    assert_eq!(parameter(&fake, stack, "ExternalId").as_deref(), Some("hunter2-hunter2"));
+}
+
+#[test]
+fn a_customers_role_cannot_trust_a_role_that_does_not_exist() {
+    let (_fake, mtlog) = started();
+    let role = "arn:aws:iam::333333333333:role/ROSA-CentralLogDistributionRole-0123abcd";
+    mtlog
+        .run(&["deploy", "customer", "--central-role-arn", role, "-y"])
+        .exits(4)
+        .says(&["[MT004]"]);
+}
+
+#[test]
+fn a_stack_that_still_cleans_up_is_waited_for() {
+    let (fake, mtlog) = started();
+    let state = StackStatus::UpdateCompleteCleanupInProgress;
+    fake.cloudformation().put_stack(
+        &SeedStack::new(ACCOUNT, REGION, GLOBAL, state)
+            .template("Resources: {Topic: {Type: AWS::SNS::Topic}}"),
+    );
+    fake.cloudformation().set_pace(Pace::StepsPerRead(20));
+    mtlog.run(&["deploy", "global", "-y"]).exits(0).says(&["has cleaned up"]);
+    assert_eq!(status(&fake, GLOBAL), Some(StackStatus::UpdateComplete));
 }

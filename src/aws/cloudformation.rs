@@ -63,6 +63,26 @@ pub struct ChangeSetRequest {
     pub description: String,
 }
 
+/// A way back from an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// For an update that runs.
+    Cancel,
+    /// For an update that failed.
+    Rollback,
+    /// For a rollback that failed.
+    Continue,
+}
+
+/// Whether a stack may be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// It may not.
+    On,
+    /// It may.
+    Off,
+}
+
 /// The ids of a change set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSetIds {
@@ -364,6 +384,58 @@ impl CloudFormation {
             .await
             .map(|_| ())
             .map_err(|error| Fault::new(SERVICE, "ExecuteChangeSet", error))
+    }
+
+    /// Starts to take back an update. The resources in `skipped` are left as they are.
+    pub async fn undo(
+        &self,
+        stack: &str,
+        undo: Undo,
+        skipped: &[String],
+        token: &str,
+    ) -> Result<(), Fault> {
+        match undo {
+            Undo::Cancel => self
+                .0
+                .cancel_update_stack()
+                .stack_name(stack)
+                .client_request_token(token)
+                .send()
+                .await
+                .map(|_| ())
+                .map_err(|error| Fault::new(SERVICE, "CancelUpdateStack", error)),
+            Undo::Rollback => self
+                .0
+                .rollback_stack()
+                .stack_name(stack)
+                .client_request_token(token)
+                .send()
+                .await
+                .map(|_| ())
+                .map_err(|error| Fault::new(SERVICE, "RollbackStack", error)),
+            Undo::Continue => self
+                .0
+                .continue_update_rollback()
+                .stack_name(stack)
+                .client_request_token(token)
+                .set_resources_to_skip((!skipped.is_empty()).then(|| skipped.to_vec()))
+                .send()
+                .await
+                .map(|_| ())
+                .map_err(|error| Fault::new(SERVICE, "ContinueUpdateRollback", error)),
+        }
+    }
+
+    /// Sets whether a stack may be deleted.
+    pub async fn protect(&self, stack: &str, protection: Protection) -> Result<(), Fault> {
+        self.0
+            .update_termination_protection()
+            .stack_name(stack)
+            .enable_termination_protection(protection == Protection::On)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| Fault::new(SERVICE, "UpdateTerminationProtection", error))
     }
 
     /// Starts deleting a stack. The same token again does nothing.

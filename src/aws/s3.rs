@@ -108,6 +108,21 @@ impl S3 {
             .send()
             .await
             .map_err(|error| Fault::new(SERVICE, "CreateBucket", error))?;
+        self.make_private(bucket, region).await
+    }
+
+    /// Whether the bucket has a policy.
+    pub async fn has_policy(&self, bucket: &BucketName) -> Result<bool, Fault> {
+        let sent = self.0.get_bucket_policy().bucket(bucket.as_str()).send().await;
+        match sent.map_err(|error| Fault::new(SERVICE, "GetBucketPolicy", error)) {
+            Ok(_) => Ok(true),
+            Err(fault) if fault.code() == Some("NoSuchBucketPolicy") => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Keeps the public out of a bucket, and requests without TLS.
+    pub async fn make_private(&self, bucket: &BucketName, region: &Region) -> Result<(), Fault> {
         let block = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
             .ignore_public_acls(true)

@@ -188,7 +188,9 @@ async fn destroy(
     if stack.protected {
         let text = format!("stack `{name}` is protected against deletion");
         return Err(CliError::new(ExitStatus::Declined, Message(text)).next(format!(
-            "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}"
+            "mtlog unprotect {}{}",
+            destruction.target,
+            opened.typed_flags()
         )));
     }
     if stack.status.is_busy() {
@@ -205,7 +207,7 @@ async fn destroy(
     ui.could_agree(Some((name, &warning)), &answers)?;
     ui.status(destruction.table().render(Palette::Plain).trim_end());
     let _consent: Consent = ui.agree_by_name(&warning, name, &answers)?;
-    let history = execute::start_deletion(client, stack, Timestamp::now().as_second())
+    let history = execute::start_deletion(client, stack, Timestamp::now().as_millisecond())
         .await
         .map_err(super::deploy::step_failed)?;
     let watch = Watch {

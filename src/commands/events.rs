@@ -6,15 +6,14 @@ use serde::Serialize;
 
 use super::{
     Context,
-    target::{self, Opened, StackArgs},
+    target::{self, StackArgs},
 };
 use crate::{
     aws::cloudformation::CloudFormation,
     deploy::{
         operation::OperationView,
-        stack::{Presence, Stack, StackEvent, StackName},
+        stack::{Stack, StackEvent},
         status::Phase,
-        target::Target,
     },
     error::{CliError, ExitStatus},
     ui::{Report, table::Table},
@@ -80,14 +79,9 @@ const LONGEST_HISTORY: usize = 2_000;
 
 /// Runs `mtlog events`.
 pub async fn run(context: &Context<'_>, args: &EventsArgs) -> Result<ExitStatus, CliError> {
-    let target = Target::ALL.into_iter().find(|target| target.as_str() == args.subject);
-    let targets: Vec<String> = target.iter().map(ToString::to_string).collect();
-    let opened = target::open(context, &args.stack.flags(&targets)).await?;
+    let (opened, target) = target::open_subject(context, &args.stack, &args.subject).await?;
     let client = opened.session.cloudformation();
-    let stack = match target {
-        Some(target) => opened.existing(&client, target).await?,
-        None => named(&opened, &client, &args.subject).await?,
-    };
+    let stack = opened.subject(&client, target, &args.subject).await?;
     let events = history(&client, &stack).await?;
     let rows =
         if args.failed { failures(&stack, &events) } else { newest(&stack, &events, args.number) };
@@ -97,18 +91,6 @@ pub async fn run(context: &Context<'_>, args: &EventsArgs) -> Result<ExitStatus,
         events: rows,
     })?;
     Ok(ExitStatus::Success)
-}
-
-async fn named(opened: &Opened, client: &CloudFormation, text: &str) -> Result<Stack, CliError> {
-    let name: StackName = text.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))?;
-    let presence = client
-        .presence(name.as_str())
-        .await
-        .map_err(|fault| CliError::aws(format!("failed to read stack `{name}`"), fault))?;
-    match presence {
-        Presence::Present(stack) => Ok(*stack),
-        Presence::Absent => Err(opened.absent(&name)),
-    }
 }
 
 /// Reads the events of the stack and of those that its events name, in the order of time.

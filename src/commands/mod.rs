@@ -1,5 +1,6 @@
 //! One module a verb: resolve, observe, plan, confirm, execute, report.
 
+pub mod attach;
 pub mod config;
 pub mod deploy;
 pub mod destroy;
@@ -12,8 +13,11 @@ pub mod image;
 pub mod k8s;
 pub mod outputs;
 pub mod process;
+pub mod protect;
+pub mod rollback;
 pub mod status;
 pub mod target;
+pub mod template;
 pub mod tenant;
 mod watching;
 
@@ -50,6 +54,11 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Status(args) => block_on(status::run(&context, &args)),
         Command::Outputs(args) => block_on(outputs::run(&context, &args)),
         Command::Events(args) => block_on(events::run(&context, &args)),
+        Command::Attach(args) => block_on(attach::run(&context, &args)),
+        Command::Rollback(args) => block_on(rollback::run(&context, &args)),
+        Command::Protect(args) => block_on(protect::protect(&context, &args)),
+        Command::Unprotect(args) => block_on(protect::unprotect(&context, &args)),
+        Command::Template(args) => template::run(&context, &args),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Env(args) => block_on(env::run(&context, args)),

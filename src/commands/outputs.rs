@@ -89,7 +89,11 @@ pub async fn run(context: &Context<'_>, args: &OutputsArgs) -> Result<ExitStatus
             target: *target,
             stack: stack.name,
             status: stack.status.to_string(),
-            outputs: stack.outputs,
+            outputs: stack
+                .outputs
+                .iter()
+                .map(|(name, value)| (name.clone(), outputs::shown(name, value)))
+                .collect(),
         });
     }
     let ui = context.ui;

@@ -81,6 +81,17 @@ pub(super) async fn open(context: &Context<'_>, flags: &DeployFlags) -> Result<O
     Ok(Opened { settings, session, place: Place { account: identity.account, region } })
 }
 
+/// Opens the session for a command about one stack, which may be a target or a stack's name.
+pub(super) async fn open_subject(
+    context: &Context<'_>,
+    args: &StackArgs,
+    subject: &str,
+) -> Result<(Opened, Option<Target>), CliError> {
+    let target = Target::ALL.into_iter().find(|target| target.as_str() == subject);
+    let targets: Vec<String> = target.iter().map(ToString::to_string).collect();
+    Ok((open(context, &args.flags(&targets)).await?, target))
+}
+
 /// The region, from the settings or else from the profile. There is no default: a stack in the wrong region costs
 /// more than a flag.
 fn region(settings: &DeploySettings, session: &Session) -> Result<Region, CliError> {
@@ -172,6 +183,24 @@ impl Opened {
             (name, Presence::Absent) => {
                 Err(self.absent(&name).next(format!("mtlog deploy {target} --dry-run")))
             }
+        }
+    }
+
+    /// Returns the stack that a command is about: that of the target, or the one with this name.
+    pub(super) async fn subject(
+        &self,
+        client: &CloudFormation,
+        target: Option<Target>,
+        text: &str,
+    ) -> Result<Stack, CliError> {
+        if let Some(target) = target {
+            return self.existing(client, target).await;
+        }
+        let name: StackName =
+            text.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))?;
+        match presence(client, &name).await? {
+            Presence::Present(stack) => Ok(*stack),
+            Presence::Absent => Err(self.absent(&name)),
         }
     }
 

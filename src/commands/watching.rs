@@ -53,7 +53,7 @@ pub(super) async fn watch(
             );
             Err(CliError::new(ExitStatus::TimedOut, Message(text))
                 .hint(AGAIN)
-                .next(format!("mtlog events {name}{flags}")))
+                .next(format!("mtlog attach {name}{flags}")))
         }
         Some(Watched::LostAccess(fault)) => {
             let what =
@@ -61,13 +61,13 @@ pub(super) async fn watch(
             Err(CliError::because(ExitStatus::TimedOut, what, fault)
                 .hint("renew the credentials")
                 .hint(AGAIN)
-                .next(format!("mtlog events {name}{flags}")))
+                .next(format!("mtlog attach {name}{flags}")))
         }
         None => {
             let text = format!("detached from stack `{name}`; the operation goes on in AWS");
             Err(CliError::new(ExitStatus::Detached, Message(text))
                 .hint(AGAIN)
-                .next(format!("mtlog events {name}{flags}")))
+                .next(format!("mtlog attach {name}{flags}")))
         }
     }
 }

@@ -347,8 +347,7 @@ impl Draft<'_> {
         const BUCKET: &str = "TemplateBucket";
         let existing: Option<BucketName> = self.existing(BUCKET).and_then(|name| name.parse().ok());
         let given = self.settings.bucket.as_ref().map(|setting| setting.value.clone());
-        let usual = || format!("mtlog-templates-{}-{}", place.account, place.region);
-        let bucket = given.or(existing).unwrap_or_else(|| default_bucket(&usual()));
+        let bucket = given.or(existing).unwrap_or_else(|| usual_bucket(place));
         self.set(BUCKET, bucket.as_str());
         for child in TemplateId::Regional.children() {
             if !parts.contains(&child.template) && self.existing(child.url_parameter).is_some() {
@@ -427,8 +426,9 @@ impl Draft<'_> {
     }
 }
 
-/// The name is made of checked parts and within S3's limit: 16 + 12 + 1 and a region.
-fn default_bucket(name: &str) -> BucketName {
+/// Returns the bucket for templates that is used unless another one is named.
+pub fn usual_bucket(place: &Place) -> BucketName {
+    let name = format!("mtlog-templates-{}-{}", place.account, place.region);
     #[expect(
         clippy::expect_used,
         reason = "an account id and a region of legal shape always make a legal bucket name"

@@ -102,6 +102,20 @@ pub async fn create_bucket(
         .map_err(doing(format!("create the template bucket `{bucket}`")))
 }
 
+/// Finishes a bucket for templates that was made but not made private, because the program was stopped in between.
+pub async fn finish_bucket(
+    s3: &S3,
+    bucket: &BucketName,
+    region: &Region,
+) -> Result<(), ExecuteError> {
+    let look = || format!("look at the policy of bucket `{bucket}`");
+    if !s3.has_policy(bucket).await.map_err(doing(look()))? {
+        let what = format!("make the template bucket `{bucket}` private");
+        s3.make_private(bucket, region).await.map_err(doing(what))?;
+    }
+    Ok(())
+}
+
 /// Puts the templates into the bucket, unless they are there already.
 pub async fn upload(
     s3: &S3,

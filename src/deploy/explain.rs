@@ -51,7 +51,7 @@ const KNOWN: &[Known] = &[
          compare --oidc-provider with the cluster's issuer.",
         &[
             &["Invalid principal in policy", "Federated"],
-            &["Invalid principal in policy"],
+            &["Invalid principal in policy", "oidc-provider"],
             &["OpenIDConnect"],
         ],
     ),
@@ -68,6 +68,15 @@ const KNOWN: &[Known] = &[
             &["Source image", "not valid"],
             &["Lambda does not have permission to access the ECR image"],
         ],
+    ),
+    known(
+        "MT004",
+        "the trusted role does not exist",
+        "IAM accepts only principals that exist. The central role that the new role is to trust does not, or no longer: \
+         its ARN is mistyped, or the global stack was deleted and made anew with another ending.",
+        "Compare --central-role-arn with the output CentralLogDistributionRoleArn of `mtlog outputs global` in the \
+         central account.",
+        &[&["Invalid principal in policy"]],
     ),
     known(
         "MT006",
@@ -183,6 +192,7 @@ mod tests {
                 "Invalid principal in policy: \"Federated\":\"arn:aws:iam::1:oidc-provider/x\"",
                 Some("MT002"),
             ),
+            ("Invalid principal in policy: \"AWS\":\"arn:aws:iam::1:role/ROSA-x\"", Some("MT004")),
             (
                 "The image manifest or layer media type for the source image x is not supported.",
                 Some("MT003"),

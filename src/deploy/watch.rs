@@ -74,7 +74,8 @@ impl History {
     }
 }
 
-pub(super) async fn history(client: &CloudFormation, stack: &str) -> Result<History, ExecuteError> {
+/// Returns the point where the history of a stack stands.
+pub async fn history(client: &CloudFormation, stack: &str) -> Result<History, ExecuteError> {
     let events =
         client.events(stack, None, 1).await.map_err(doing("read the history of the stack"))?;
     Ok(History { stack: stack.to_owned(), last: events.last().map(|event| event.id.clone()) })
@@ -104,6 +105,28 @@ pub async fn running_operation(
     });
     let last = beginning.and_then(|index| index.checked_sub(1)).and_then(|index| events.get(index));
     Ok(History { stack: stack.id.clone(), last: last.map(|event| event.id.clone()) })
+}
+
+/// Waits until CloudFormation has finished with a stack whose operation is over but for the clean-up.
+///
+/// # Errors
+/// A failed call, unless it may succeed later.
+pub async fn until_idle(
+    client: &CloudFormation,
+    stack: &Stack,
+    patience: Patience,
+) -> Result<(), ExecuteError> {
+    let began = Instant::now();
+    while began.elapsed() < patience.limit {
+        match client.presence(&stack.id).await {
+            Ok(Presence::Present(found)) if found.status.is_busy() => {}
+            Ok(Presence::Present(_) | Presence::Absent) => return Ok(()),
+            Err(fault) if fault.is_passing() => {}
+            Err(fault) => return Err(doing(format!("read stack `{}`", stack.name))(fault)),
+        }
+        sleep(jittered(patience.longest)).await;
+    }
+    Ok(())
 }
 
 /// Without any event after this time, the stack's state alone is believed.

@@ -59,14 +59,14 @@ pub(super) fn refused(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in {state}: an update failed and was not rolled back"),
         )
-        .next(format!("aws cloudformation rollback-stack --stack-name {name}")),
+        .next(format!("mtlog rollback {name}{flags}")),
         Refusal::RollbackFailed => error(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in {state}: an update failed, and so did undoing it"),
         )
         .hint("mend what the events name, then let CloudFormation go on with the rollback")
         .next(format!("mtlog events {name} --failed{flags}"))
-        .next(format!("aws cloudformation continue-update-rollback --stack-name {name}")),
+        .next(format!("mtlog rollback {name}{flags}")),
         Refusal::DeleteFailed => error(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in {state}: something in it could not be deleted"),

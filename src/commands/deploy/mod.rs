@@ -9,7 +9,12 @@ mod stack;
 mod upstream;
 mod view;
 
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub(super) use self::failure::step as step_failed;
 use self::report::DeployReport;
@@ -127,6 +132,14 @@ struct WhatArgs {
     /// What the central role must present to the customer's role [default: the central account's id]
     #[arg(long, value_name = "ID", help_heading = "Central role")]
     external_id: Option<String>,
+    /// Read it from this file, or from standard input if it is `-`
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "Central role",
+        conflicts_with = "external_id"
+    )]
+    external_id_file: Option<PathBuf>,
 
     /// The cluster [env: CLUSTER_NAME]
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
@@ -143,20 +156,24 @@ struct WhatArgs {
 }
 
 impl WhatArgs {
-    fn flags(&self) -> DeployFlags {
+    fn flags(&self) -> Result<DeployFlags, CliError> {
         let part = |include: bool, without: bool| match (include, without) {
             (true, _) => Part::Included,
             (false, true) => Part::Removed,
             (false, false) => Part::Unchanged,
         };
-        DeployFlags {
+        let external_id = match &self.external_id_file {
+            Some(path) => Some(read_secret(path)?),
+            None => self.external_id.clone(),
+        };
+        Ok(DeployFlags {
             targets: self.targets.clone(),
             project: self.project.clone(),
             environment: self.environment.clone(),
             stack_name: self.stack_name.clone(),
             bucket: self.bucket.clone(),
             central_role_arn: self.central_role_arn.clone(),
-            external_id: self.external_id.clone(),
+            external_id,
             global_region: self.global_region.clone(),
             image: self.image.clone(),
             cluster_name: self.cluster_name.clone(),
@@ -167,6 +184,24 @@ impl WhatArgs {
             alarms: part(self.include_alarms, self.without_alarms),
             parameters: self.parameters.clone(),
             connection: self.connection.flags(),
+        })
+    }
+}
+
+/// Reads a short secret from a file, or from standard input if the path is `-`.
+fn read_secret(path: &Path) -> Result<String, CliError> {
+    const LONGEST: u64 = 4096;
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(LONGEST).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(error) => {
+            let what = format!("failed to read the external id from `{}`", path.display());
+            Err(CliError::because(ExitStatus::Usage, what, error))
         }
     }
 }
@@ -194,7 +229,7 @@ enum Foresight {
 pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus, CliError> {
     let run = Run {
         context,
-        opened: target::open(context, &args.what.flags()).await?,
+        opened: target::open(context, &args.what.flags()?).await?,
         answers: args.consent.answers(),
         timeout: Duration::from_secs(args.timeout.saturating_mul(60)),
         foresight: if args.dry_run { Foresight::Imagined } else { Foresight::None },
@@ -206,7 +241,7 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus,
 pub async fn run_plan(context: &Context<'_>, args: &PlanArgs) -> Result<ExitStatus, CliError> {
     let run = Run {
         context,
-        opened: target::open(context, &args.what.flags()).await?,
+        opened: target::open(context, &args.what.flags()?).await?,
         answers: Answers::default(),
         timeout: Duration::ZERO,
         foresight: Foresight::Imagined,

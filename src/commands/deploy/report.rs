@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    deploy::{stack::Stack, target::Target},
+    deploy::{outputs, stack::Stack, target::Target},
     ui::{Report, table::Table},
 };
 
@@ -46,7 +46,7 @@ impl DeployedStack {
             account: place.account.to_string(),
             result,
             status: stack.status.to_string(),
-            outputs: stack.outputs.clone(),
+            outputs: shown_outputs(stack),
         }
     }
 
@@ -57,6 +57,11 @@ impl DeployedStack {
     pub(super) const fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
     }
+}
+
+fn shown_outputs(stack: &Stack) -> BTreeMap<String, String> {
+    let shown = |(name, value): (&String, &String)| (name.clone(), outputs::shown(name, value));
+    stack.outputs.iter().map(shown).collect()
 }
 
 /// Everything that one run deployed.

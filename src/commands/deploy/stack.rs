@@ -12,7 +12,7 @@ use crate::{
     aws::cloudformation::{ChangeSetKind, CloudFormation},
     commands::watching::{self, Watch},
     deploy::{
-        desired::desired,
+        desired::{desired, usual_bucket},
         execute::{self, Prepared, Ready},
         observe::{self, Observed},
         plan::{Operation, Plan, plan},
@@ -21,7 +21,7 @@ use crate::{
         state::{Approach, Refusal},
         status::Standing,
         target::Target,
-        watch::{self, Ended, History},
+        watch::{self, Ended, History, Patience},
     },
     error::{CliError, ExitStatus, Message},
     ui::{
@@ -96,6 +96,11 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
                 .await
                 .map_err(failure::step)?;
             ui.status(&format!("Created bucket {bucket}"));
+        } else if *bucket == usual_bucket(&run.opened.place) {
+            let s3 = run.opened.session.s3();
+            execute::finish_bucket(&s3, bucket, &run.opened.place.region)
+                .await
+                .map_err(failure::step)?;
         }
         let mut uploaded = 0;
         execute::upload(
@@ -113,7 +118,7 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
         ));
     }
     ui.status(&format!("Asking CloudFormation what would change in stack {stack} ..."));
-    let ready = match execute::prepare(&client, &plan, Timestamp::now().as_second())
+    let ready = match execute::prepare(&client, &plan, Timestamp::now().as_millisecond())
         .await
         .map_err(failure::step)?
     {
@@ -125,20 +130,23 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
     };
     let view = view(run, &plan, reconcile(ready.changes.clone(), estimate), Basis::ChangeSet);
     ui.status(view.render(ui.palette()).trim_end());
-    if let Err(declined) = agree(run, &plan, &view) {
-        let kind = if plan.operation == Operation::Create {
-            ChangeSetKind::Create
-        } else {
-            ChangeSetKind::Update
-        };
-        execute::discard(&client, &ready.ids, kind).await.map_err(failure::step)?;
-        return Err(declined);
-    }
+    let consent = match agree(run, &plan, &view) {
+        Ok(consent) => consent,
+        Err(declined) => {
+            let kind = if plan.operation == Operation::Create {
+                ChangeSetKind::Create
+            } else {
+                ChangeSetKind::Update
+            };
+            execute::discard(&client, &ready.ids, kind).await.map_err(failure::step)?;
+            return Err(declined);
+        }
+    };
     let (verb, done) = match plan.operation {
         Operation::Create => ("created", Done::Created),
         Operation::Update | Operation::Nothing | Operation::Blocked => ("updated", Done::Updated),
     };
-    let ended = execute(run, &client, &plan, &ready).await?;
+    let ended = execute(run, &client, &plan, &ready, consent).await?;
     finished(run, &plan, ended, verb, done)
 }
 
@@ -165,9 +173,17 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
                     return Err(failure::ended(plan, &ended, verb, &run.opened.typed_flags()));
                 }
             }
-            (Approach::WaitThenUpdate | Approach::WaitThenCreate, Some(stack)) => {
+            (Approach::WaitThenUpdate, Some(stack)) => {
                 ui.status(&format!(
-                    "Waiting until CloudFormation has finished with stack {} ...",
+                    "Waiting until CloudFormation has cleaned up in stack {} ...",
+                    stack.name
+                ));
+                let patience = Patience { limit: run.timeout, ..Patience::default() };
+                watch::until_idle(client, stack, patience).await.map_err(failure::step)?;
+            }
+            (Approach::WaitThenCreate, Some(stack)) => {
+                ui.status(&format!(
+                    "Waiting until CloudFormation has deleted stack {} ...",
                     stack.name
                 ));
                 joined(run, client, plan, stack).await?;
@@ -242,11 +258,13 @@ fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliErro
     )
 }
 
+/// Executes the change set that was agreed to, and watches it.
 async fn execute(
     run: &Run<'_>,
     client: &CloudFormation,
     plan: &Plan,
     ready: &Ready,
+    _consent: Consent,
 ) -> Result<Ended, CliError> {
     let history = execute::start(client, ready).await.map_err(failure::step)?;
     watched(run, client, plan, history).await
@@ -294,7 +312,7 @@ async fn clear_away(
     );
     let _consent: Consent = ui.agree(&question, &run.answers)?;
     ui.status(&format!("Deleting the empty remains of stack {name} ({}) ...", stack.status));
-    let history = execute::start_deletion(client, stack, Timestamp::now().as_second())
+    let history = execute::start_deletion(client, stack, Timestamp::now().as_millisecond())
         .await
         .map_err(failure::step)?;
     let ended = watched(run, client, plan, history).await?;

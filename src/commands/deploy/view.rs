@@ -9,6 +9,8 @@ use crate::{
     deploy::{
         change::ResourceChange,
         observe::{self, Observed},
+        outputs,
+        parameters::ParameterChange,
         plan::{Operation, Plan},
         reconcile::Reconciled,
         stack::Stack,
@@ -89,7 +91,7 @@ pub(super) fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Ba
         operation: plan.operation,
         note: None,
         basis,
-        parameters: plan.chosen.changes.clone(),
+        parameters: plan.chosen.changes.iter().map(shown).collect(),
         tags: plan.tags.clone(),
         wired: plan
             .desired
@@ -103,6 +105,17 @@ pub(super) fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Ba
         uploads: plan.desired.uploads.len(),
         names: watching::names(plan.desired.template),
         defaults: plan.defaults(),
+    }
+}
+
+/// A change of a parameter as it may be shown.
+fn shown(change: &ParameterChange) -> ParameterChange {
+    let value =
+        |value: &Option<String>| value.as_deref().map(|text| outputs::shown(&change.name, text));
+    ParameterChange {
+        name: change.name.clone(),
+        before: value(&change.before),
+        after: value(&change.after),
     }
 }
 
