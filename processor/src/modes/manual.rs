@@ -58,8 +58,16 @@ async fn input(options: &ProcessOptions) -> Result<Input, ExitStatus> {
         return Ok(Input::Object(object.clone()));
     }
     if let Some(path) = &options.file {
-        let Some(key) = options.key.clone().or_else(|| key_of(path)) else {
-            error!("the path of --file has fewer than five segments; name the object with --key");
+        if let Err(error) = tokio::fs::File::open(path).await {
+            error!(%error, path = %path.display(), "the file cannot be read");
+            return Err(ExitStatus::Usage);
+        }
+        let Some(key) = options.key.clone().or_else(|| key_of(path)).or_else(|| trial_key(options))
+        else {
+            error!(
+                "the tenant is part of an object's key, and the path of --file is too short to be one: \
+                 give --key CLUSTER/NAMESPACE/APPLICATION/POD/FILE"
+            );
             return Err(ExitStatus::Usage);
         };
         let Ok(bucket) = "local-file".parse() else { return Err(ExitStatus::Unexpected) };
@@ -85,6 +93,12 @@ fn key_of(path: &Path) -> Option<String> {
     let segments: Vec<&str> = path.iter().filter_map(|segment| segment.to_str()).collect();
     let last = segments.get(segments.len().checked_sub(5)?..)?;
     Some(last.join("/"))
+}
+
+/// Returns a key for a file that is only decoded: its messages go to standard output, whoever the tenant is.
+fn trial_key(options: &ProcessOptions) -> Option<String> {
+    let name = options.file.as_ref()?.file_name()?.to_str()?;
+    (options.sink == SinkKind::Stdout).then(|| format!("local/local/local/local/{name}"))
 }
 
 async fn process(engine: &Engine, input: &Input, stop: &Stop) -> Handled {

@@ -536,3 +536,22 @@ fn a_message_that_may_be_sent_anew_outlives_the_queues_limit_of_receives() {
     assert_eq!(world.delivered(&tenant), messages(&records));
     world.assert_queues(0);
 }
+
+#[test]
+fn a_file_is_tried_without_aws_and_without_a_key() {
+    let world = World::new();
+    let name = format!("{}-app.json.gz", std::process::id());
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, gzip(&lines(&records(&world.fake, 3, RECENT)))).unwrap();
+    world.fake.clear_journal();
+    let file = path.to_str().unwrap();
+    let run = world.run(&["--mode", "manual", "--file", file, "--sink", "stdout"], None);
+    run.assert_code(0);
+    assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
+    assert_eq!(world.fake.journal().len(), 0);
+
+    let missing = format!("{file}.gz");
+    let run = world.run(&["--mode", "manual", "--file", &missing, "--sink", "stdout"], None);
+    run.assert_code(64);
+    assert!(run.stderr.contains("the file cannot be read"), "{}", run.stderr);
+}
