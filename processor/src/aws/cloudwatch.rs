@@ -49,6 +49,7 @@ pub struct CloudWatchSink {
     roles: Arc<Roles>,
     /// A client belongs to one session of a role: it is made anew when the session is.
     clients: Mutex<HashMap<Access, (Arc<RoleSession>, Client)>>,
+    bodies: Arc<Bodies>,
 }
 
 /// How many clients are kept.
@@ -57,7 +58,7 @@ const CLIENTS: usize = 1000;
 impl CloudWatchSink {
     /// Goes through `roles`; endpoint and HTTP client are those of `session`.
     pub fn new(session: Session, roles: Arc<Roles>) -> Self {
-        Self { session, roles, clients: Mutex::default() }
+        Self { session, roles, clients: Mutex::default(), bodies: Arc::default() }
     }
 
     async fn client(&self, access: &Access) -> Result<(Arc<RoleSession>, Client), Fault> {
@@ -104,7 +105,7 @@ impl CloudWatchSink {
     async fn put(&self, target: &LogTarget, batch: &Batch) -> Result<PutReport, Fault> {
         const PUT: &str = "PutLogEvents";
         let (role_session, client) = self.client(&target.access).await?;
-        let body = request_body(target, batch);
+        let body = Bodies::lend(&self.bodies, |body| write_request(body, target, batch));
         // The SDK checks that required members are there; what it makes of them is replaced below.
         let stand_in = InputLogEvent::builder().timestamp(0).message("-").build();
         let stand_in =
@@ -226,19 +227,62 @@ impl Intercept for PreparedBody {
     }
 }
 
+/// Memory of requests that are through. A new request of a megabyte would otherwise touch new pages each time.
+#[derive(Debug, Default)]
+struct Bodies(Mutex<Vec<Vec<u8>>>);
+
+/// How many buffers are kept.
+const BODIES_KEPT: usize = 16;
+
+impl Bodies {
+    /// Returns what `write` puts into an empty buffer. The buffer comes back when nobody holds the bytes any more.
+    fn lend(bodies: &Arc<Self>, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        let kept = bodies.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = kept.unwrap_or_default();
+        write(&mut bytes);
+        Bytes::from_owner(Lent { bytes, home: Arc::clone(bodies) })
+    }
+
+    fn take_back(&self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < BODIES_KEPT {
+            kept.push(bytes);
+        }
+    }
+}
+
+/// A buffer that is out.
+struct Lent {
+    bytes: Vec<u8>,
+    home: Arc<Bodies>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.take_back(std::mem::take(&mut self.bytes));
+    }
+}
+
 /// Writes the body of `PutLogEvents` in awsJson1.1.
-fn request_body(target: &LogTarget, batch: &Batch) -> Bytes {
+fn write_request(body: &mut Vec<u8>, target: &LogTarget, batch: &Batch) {
     const PER_EVENT: usize = r#"{"timestamp":1234567890123,"message":""},"#.len();
     let size: usize = batch.events().map(|event| event.json.len() + PER_EVENT).sum();
-    let mut body = Vec::with_capacity(size + 256 + target.stream.as_str().len());
+    body.reserve(size + 256 + target.stream.as_str().len());
     let text = |body: &mut Vec<u8>, text: &str| {
         // Both names consist of characters that JSON takes as they are, but that is for their types to know.
         body.extend(serde_json::to_string(text).unwrap_or_default().bytes());
     };
     body.extend_from_slice(br#"{"logGroupName":"#);
-    text(&mut body, target.group.as_str());
+    text(body, target.group.as_str());
     body.extend_from_slice(br#","logStreamName":"#);
-    text(&mut body, target.stream.as_str());
+    text(body, target.stream.as_str());
     body.extend_from_slice(br#","logEvents":["#);
     for (index, event) in batch.events().enumerate() {
         if index > 0 {
@@ -251,7 +295,6 @@ fn request_body(target: &LogTarget, batch: &Batch) -> Bytes {
         body.extend_from_slice(br#""}"#);
     }
     body.extend_from_slice(b"]}");
-    Bytes::from(body)
 }
 
 fn report(output: &PutLogEventsOutput) -> PutReport {
@@ -286,13 +329,27 @@ mod tests {
         };
         let stream = LogStreamName::sanitised("a \"quoted\" stream");
         let target = LogTarget { access, group: "/g".parse().unwrap(), stream };
-        let body: serde_json::Value =
-            serde_json::from_slice(&request_body(&target, &batch)).unwrap();
+        let bodies = Arc::<Bodies>::default();
+        let written = Bodies::lend(&bodies, |body| write_request(body, &target, &batch));
+        let body: serde_json::Value = serde_json::from_slice(&written).unwrap();
         let expected = serde_json::json!({
             "logGroupName": "/g",
             "logStreamName": "a \"quoted\" stream",
             "logEvents": [{"timestamp": 17, "message": "say \"é\"\n"}, {"timestamp": 18, "message": "b"}],
         });
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_body_is_written_where_the_last_one_was_once_nobody_holds_it() {
+        let bodies = Arc::<Bodies>::default();
+        let write = |text: &[u8]| Bodies::lend(&bodies, |body| body.extend_from_slice(text));
+        let first = write(b"a longer text");
+        let (place, held) = (first.as_ptr(), first.clone());
+        drop(first);
+        assert_ne!(write(b"x").as_ptr(), place);
+        drop(held);
+        let last = write(b"y");
+        assert_eq!((last.as_ptr(), last.as_ref()), (place, b"y".as_slice()));
     }
 }

@@ -27,6 +27,59 @@ pub(crate) enum ContentFault {
     Cut(BadReason),
 }
 
+/// How many segments of one object are in memory: one is filled while the other is sent.
+const SEGMENTS: usize = 2;
+
+/// Where the decoding thread leaves full segments and finds emptied ones.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    full: mpsc::Sender<Segment>,
+    emptied: mpsc::Receiver<Segment>,
+}
+
+/// Where full segments come from and emptied ones go to.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    full: mpsc::Receiver<Segment>,
+    emptied: mpsc::Sender<Segment>,
+}
+
+/// Connects a decoding thread with whoever sends its segments.
+pub(crate) fn channel() -> (Outlet, Segments) {
+    let (full_sender, full) = mpsc::channel(SEGMENTS);
+    let (emptied_sender, emptied) = mpsc::channel(SEGMENTS);
+    // The builder starts with the memory of the first segment; here is that of the others.
+    for _ in 1..SEGMENTS {
+        drop(emptied_sender.try_send(Segment::default()));
+    }
+    (Outlet { full: full_sender, emptied }, Segments { full, emptied: emptied_sender })
+}
+
+impl Segments {
+    /// Returns the next segment, or none after the last.
+    pub(crate) async fn next(&mut self) -> Option<Segment> {
+        self.full.recv().await
+    }
+
+    /// Gives a segment's memory back. Without that, decoding waits.
+    pub(crate) fn give_back(&self, segment: Segment) {
+        // There is room for all that were handed out, and a thread that has ended needs none.
+        drop(self.emptied.try_send(segment));
+    }
+}
+
+impl Outlet {
+    /// Passes on what was gathered up to `end`. Whether somebody took it, or there was nothing.
+    fn pass_on(&self, builder: &mut SegmentBuilder, end: RecordPlace) -> bool {
+        builder.take(end).is_none_or(|segment| self.full.blocking_send(segment).is_ok())
+    }
+
+    /// Waits for memory for the next segment. Whether there will be any.
+    fn refill(&mut self, builder: &mut SegmentBuilder) -> bool {
+        self.emptied.blocking_recv().map(|segment| builder.reuse(segment)).is_some()
+    }
+}
+
 /// What decoding has come to.
 #[derive(Debug)]
 pub(crate) struct DecodeReport {
@@ -70,7 +123,7 @@ pub(crate) fn decode(
     options: Options,
     from: RecordPlace,
     mut builder: SegmentBuilder,
-    segments: &mpsc::Sender<Segment>,
+    mut outlet: Outlet,
 ) -> DecodeReport {
     let mut decoder = if from == RecordPlace::default() {
         Decoder::new(reader, options)
@@ -95,21 +148,19 @@ pub(crate) fn decode(
             Err(DecodeError::Read(_)) => break Err(ContentFault::Interrupted),
             Err(DecodeError::Gzip(error)) => break Err(ContentFault::Gzip(error)),
         }
-        if builder.is_full() && !send(&mut builder, place(decoder.resume_point()), segments) {
-            break Err(ContentFault::NotWanted);
+        if builder.is_full() {
+            let end = place(decoder.resume_point());
+            if !outlet.pass_on(&mut builder, end) || !outlet.refill(&mut builder) {
+                break Err(ContentFault::NotWanted);
+            }
         }
     };
     if !matches!(result, Err(ContentFault::NotWanted))
-        && !send(&mut builder, place(decoder.resume_point()), segments)
+        && !outlet.pass_on(&mut builder, place(decoder.resume_point()))
     {
         result = Err(ContentFault::NotWanted);
     }
     DecodeReport { counters: decoder.counters(), first_bad, result }
-}
-
-/// Whether somebody took the segment, or there was none.
-fn send(builder: &mut SegmentBuilder, end: RecordPlace, segments: &mpsc::Sender<Segment>) -> bool {
-    builder.take(end).is_none_or(|segment| segments.blocking_send(segment).is_ok())
 }
 
 const fn place(point: ResumePoint) -> RecordPlace {

@@ -10,7 +10,6 @@ use std::sync::{
 };
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     engine::{
         Context, batch,
         classify::outcome_of,
-        content::{self, ContentFault, DecodeReport},
+        content::{self, ContentFault, DecodeReport, Segments},
         put::{Putter, Settled},
         read::{self, OpenObject},
         retry::Failure,
@@ -198,10 +197,10 @@ async fn pass(
     );
     let from = progress.next;
     let (chunk_sender, chunk_reader) = read::channel();
-    let (segment_sender, segments) = mpsc::channel(1);
+    let (outlet, segments) = content::channel();
 
     let decoding = tokio::task::spawn_blocking(move || {
-        content::decode(chunk_reader, options, from, builder, &segment_sender)
+        content::decode(chunk_reader, options, from, builder, outlet)
     });
     let fetching_retries = context.retries(&fetching_stop);
     let fetching = read::fetch(
@@ -251,12 +250,12 @@ fn judge(
 async fn send_all(
     context: &Context,
     work: &LogWork<'_>,
-    mut segments: mpsc::Receiver<Segment>,
+    mut segments: Segments,
     progress: &mut Progress,
     stop: &Stop,
 ) -> Result<(), Failure> {
     let putter = Putter::new(context, stop, work.retention_days);
-    while let Some(segment) = segments.recv().await {
+    while let Some(segment) = segments.next().await {
         if let Some(reason) = stop.reason() {
             return Err(Failure::Stopped(reason));
         }
@@ -270,6 +269,8 @@ async fn send_all(
                 note(context, work, progress).await?;
                 context.meter.add(Metric::RecordsSplit, "", segment.split);
                 context.meter.add(Metric::SegmentsCommitted, "", 1);
+                // All batches of it are gone, so nobody else holds it.
+                segments.give_back(Arc::try_unwrap(segment).unwrap_or_default());
             }
             Err(failure) => {
                 context.meter.add(Metric::SegmentsResent, "", 1);

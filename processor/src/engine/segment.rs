@@ -39,6 +39,13 @@ impl SegmentBuilder {
         Self { max_message_bytes, object_tag, current: Segment::default() }
     }
 
+    /// Goes on in the memory of a segment that is done with.
+    pub(crate) fn reuse(&mut self, mut done: Segment) {
+        done.json.clear();
+        done.events.clear();
+        self.current = Segment { json: done.json, events: done.events, ..Segment::default() };
+    }
+
     /// Adds record number `record`. A negative time becomes the epoch: the service refuses the whole batch otherwise
     /// (`timestamp` has a minimum of 0 in the API model), and refuses the epoch by itself as too old.
     pub(crate) fn push_event(&mut self, record: u64, timestamp_ms: i64, message: &Message<'_>) {
@@ -190,6 +197,22 @@ mod tests {
         let mut bad = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
         (0..SEGMENT_RECORDS).for_each(|_| bad.push_undecodable());
         assert!(bad.is_full());
+    }
+
+    #[test]
+    fn nothing_of_a_segment_that_is_done_with_is_left() {
+        let mut builder = SegmentBuilder::new(40, 0);
+        push(&mut builder, 1, &"x".repeat(50));
+        builder.push_undecodable();
+        let done = builder.take(end(2)).unwrap();
+        let room = done.json.capacity();
+        builder.reuse(done);
+        assert_eq!(builder.take(end(2)), None);
+        push(&mut builder, 9, "y");
+        let next = builder.take(end(3)).unwrap();
+        assert_eq!(next.json.capacity(), room);
+        assert_eq!((next.read, next.undecodable, next.split), (1, 0, 0));
+        assert_eq!(messages(next), ["y"]);
     }
 
     #[test]
