@@ -34,7 +34,8 @@ impl<'a> Mtlog<'a> {
             python: &python,
             name: "build",
             program: &repository::cargo(),
-            arguments: ["build", "--locked", "--package", "mtlog", "--bin", "mtlog"]
+            // The same features as in the tests, so that nothing is compiled twice.
+            arguments: ["build", "--locked", "--workspace", "--all-features", "--bin", "mtlog"]
                 .into_iter()
                 .chain(["--manifest-path", &manifest])
                 .map(str::to_owned)

@@ -49,7 +49,7 @@ pub(crate) static ALL: &[Step] = &[
     Step {
         name: "memory",
         purpose: "the processor stays within its memory on one large object",
-        run: memory::run,
+        run: large_object,
     },
     Step { name: "demo", purpose: "the whole pipeline delivers every record exactly", run: demo },
 ];
@@ -176,6 +176,12 @@ fn lint(repository: &Repository) -> Result<Command> {
     let mut command = repository.command(lint.interpreter());
     command.env("PATH", std::env::join_paths(path)?);
     Ok(command)
+}
+
+/// From a file without AWS, then through the whole pipeline.
+fn large_object(repository: &Repository) -> Result<()> {
+    memory::run(repository)?;
+    demo::run(repository, &DemoOptions { workload: Workload::LargeObject, keep: false })
 }
 
 fn demo(repository: &Repository) -> Result<()> {
