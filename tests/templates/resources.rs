@@ -187,6 +187,7 @@ fn the_function_gets_its_whole_environment_and_reports_single_failures() {
             "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN": output("CentralLogDistributionRoleArn"),
             "MAX_BATCH_SIZE": "1000",
             "RETRY_ATTEMPTS": "3",
+            "CHECKPOINT": "none",
             "LOG_LEVEL": "INFO",
         })
     );
