@@ -3,10 +3,13 @@
 //! The names are those of the predecessor where it had them. An empty value is
 //! the same as none. All problems are reported together.
 
+mod variables;
+
 use std::{fmt, net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
+pub use self::variables::{VARIABLES, Variable};
 use crate::model::{
     arn::RoleArn,
     events::MAX_BATCH_EVENTS,
@@ -14,96 +17,6 @@ use crate::model::{
     key::KeyPrefix,
     secret::Secret,
 };
-
-/// A variable of the environment, for help texts and samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Variable {
-    /// The name.
-    pub name: &'static str,
-    /// What it sets.
-    pub meaning: &'static str,
-    /// What holds without it; empty: nothing.
-    pub default: &'static str,
-    /// Whether the value must not be shown.
-    pub secret: bool,
-}
-
-const fn variable(name: &'static str, meaning: &'static str, default: &'static str) -> Variable {
-    Variable { name, meaning, default, secret: false }
-}
-
-const fn secret(name: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, meaning, default: "", secret: true }
-}
-
-/// Everything that the engine reads.
-pub const VARIABLES: &[Variable] = &[
-    variable("EXECUTION_MODE", "lambda, sqs, manual or scan", "lambda"),
-    variable(
-        "TENANT_CONFIG_TABLE",
-        "DynamoDB table with the tenants' deliveries",
-        "tenant-configurations",
-    ),
-    variable(
-        "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN",
-        "role in the central account that customers trust",
-        "",
-    ),
-    variable("SQS_QUEUE_URL", "queue to read in sqs mode", ""),
-    variable(
-        "DEAD_LETTER_QUEUE_URL",
-        "queue for dead letters; by default the one in the queue's redrive policy",
-        "",
-    ),
-    variable("SOURCE_BUCKET", "the only bucket that objects are read from; scan mode lists it", ""),
-    variable("S3_KEY_PREFIX", "literal text before every object key, such as logs/", ""),
-    variable("MAX_BATCH_SIZE", "most events in one PutLogEvents call, 1 to 10000", "10000"),
-    variable(
-        "RETRY_ATTEMPTS",
-        "how often a failed call is repeated before its message is given back, 0 to 20",
-        "3",
-    ),
-    variable("MAX_CONCURRENCY", "most messages in work at a time, 1 to 256", "10"),
-    variable(
-        "MEMORY_BUDGET_MIB",
-        "memory for objects in work, 32 or more; bounds MAX_CONCURRENCY",
-        "256",
-    ),
-    variable(
-        "VISIBILITY_TIMEOUT",
-        "seconds that a received message is hidden before it is extended, 15 to 43200",
-        "120",
-    ),
-    variable("SHUTDOWN_GRACE", "seconds from SIGTERM to the end, 1 to 600", "25"),
-    variable(
-        "PARK_MAX_HOURS",
-        "age at which a message that waits for somebody becomes a dead letter, 1 to 336",
-        "12",
-    ),
-    variable(
-        "CHECKPOINT",
-        "where progress within an object is kept: none, continuation or dynamodb",
-        "none",
-    ),
-    variable("CHECKPOINT_TABLE", "DynamoDB table for CHECKPOINT=dynamodb", ""),
-    variable(
-        "SCAN_INTERVAL",
-        "seconds between two scans in scan mode with --watch, 1 to 86400",
-        "10",
-    ),
-    variable("METRICS_ADDRESS", "address that serves /metrics, /livez and /readyz in sqs mode", ""),
-    variable("LOG_LEVEL", "error, warn, info, debug or trace", "info"),
-    variable("AWS_REGION", "region of the engine's own services", ""),
-    variable("AWS_ENDPOINT_URL", "endpoint for all AWS services, for a stand-in", ""),
-    variable("AWS_S3_USE_PATH_STYLE", "true if buckets stand in the path of URLs", "false"),
-    variable("AWS_PROFILE", "profile with the credentials", ""),
-    secret(
-        "AWS_ACCESS_KEY_ID",
-        "access key id; with AWS_SECRET_ACCESS_KEY in place of other credentials",
-    ),
-    secret("AWS_SECRET_ACCESS_KEY", "secret access key"),
-    secret("AWS_SESSION_TOKEN", "session token of temporary keys"),
-];
 
 /// Where messages come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,6 +91,50 @@ impl FromStr for CheckpointKind {
     }
 }
 
+/// What writes to the customers' CloudWatch Logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryEngine {
+    /// This process.
+    Native,
+    /// A Vector process for each batch.
+    Vector,
+}
+
+impl FromStr for DeliveryEngine {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text {
+            "native" => Ok(Self::Native),
+            "vector" => Ok(Self::Vector),
+            _ => Err(InvalidId::new(text, "a delivery engine", "it is native or vector")),
+        }
+    }
+}
+
+/// How to start Vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VectorSettings {
+    /// The program: a path, or a name to be looked for.
+    pub program: String,
+    /// What it gets of this process's environment: the way to programs, through proxies, and to trusted certificates.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+/// The variables that Vector gets as they are.
+const VECTOR_ENVIRONMENT: [&str; 10] = [
+    "PATH",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
 /// Access keys given by value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKeys {
@@ -227,6 +184,10 @@ pub struct Config {
     pub source_bucket: Option<BucketName>,
     /// What stands before every key.
     pub key_prefix: KeyPrefix,
+    /// What writes to CloudWatch Logs.
+    pub delivery_engine: DeliveryEngine,
+    /// How to start Vector, if that writes.
+    pub vector: VectorSettings,
     /// The most events of one call.
     pub max_batch_size: usize,
     /// How often a call is repeated.
@@ -305,6 +266,8 @@ impl Config {
             dead_letter_queue_url: reader.url("DEAD_LETTER_QUEUE_URL"),
             source_bucket: reader.parsed("SOURCE_BUCKET"),
             key_prefix: reader.parsed("S3_KEY_PREFIX").unwrap_or_default(),
+            delivery_engine: reader.parsed("DELIVERY_ENGINE").unwrap_or(DeliveryEngine::Native),
+            vector: reader.vector(),
             max_batch_size: reader.number(
                 "MAX_BATCH_SIZE",
                 1..=MAX_BATCH_EVENTS as u64,
@@ -452,6 +415,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
+    fn vector(&self) -> VectorSettings {
+        let given = |name: &'static str| Some((name, self.text(name)?));
+        VectorSettings {
+            program: self.text("VECTOR_PROGRAM").unwrap_or_else(|| "vector".to_owned()),
+            environment: VECTOR_ENVIRONMENT.into_iter().filter_map(given).collect(),
+        }
+    }
+
     fn aws(&mut self) -> AwsSettings {
         let keys = match (self.text("AWS_ACCESS_KEY_ID"), self.text("AWS_SECRET_ACCESS_KEY")) {
             (Some(access_key_id), Some(secret_access_key)) => {
@@ -509,6 +480,8 @@ mod tests {
             |name: &str| VARIABLES.iter().find(|variable| variable.name == name).unwrap().default;
         assert_eq!(config.mode.as_str(), documented("EXECUTION_MODE"));
         assert_eq!(config.table, documented("TENANT_CONFIG_TABLE"));
+        assert_eq!(config.delivery_engine, documented("DELIVERY_ENGINE").parse().unwrap());
+        assert_eq!(config.vector.program, documented("VECTOR_PROGRAM"));
         assert_eq!(config.max_batch_size.to_string(), documented("MAX_BATCH_SIZE"));
         assert_eq!(config.retry_attempts.to_string(), documented("RETRY_ATTEMPTS"));
         assert_eq!(config.max_concurrency.to_string(), documented("MAX_CONCURRENCY"));
@@ -531,6 +504,7 @@ mod tests {
     fn every_problem_is_reported_at_once() {
         let problems = read(&[
             ("EXECUTION_MODE", "batch"),
+            ("DELIVERY_ENGINE", "fluent-bit"),
             ("MAX_BATCH_SIZE", "10001"),
             ("RETRY_ATTEMPTS", "many"),
             ("SQS_QUEUE_URL", "queue"),
@@ -546,6 +520,7 @@ mod tests {
         .to_string();
         for name in [
             "EXECUTION_MODE",
+            "DELIVERY_ENGINE",
             "MAX_BATCH_SIZE",
             "RETRY_ATTEMPTS",
             "SQS_QUEUE_URL",

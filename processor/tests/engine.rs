@@ -33,3 +33,5 @@ mod process;
 mod simulation;
 #[path = "engine/timestamps.rs"]
 mod timestamps;
+#[path = "engine/vector.rs"]
+mod vector;

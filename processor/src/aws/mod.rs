@@ -10,3 +10,4 @@ pub mod s3;
 pub mod session;
 mod skew;
 pub mod sqs;
+pub mod vector;

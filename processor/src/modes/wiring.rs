@@ -2,15 +2,23 @@
 
 use std::sync::Arc;
 
-use tracing::error;
+use tracing::{error, info, warn};
 
 use crate::{
     aws::{
-        checkpoints::CheckpointTable, cloudwatch::CloudWatchSink, copier::S3Copier,
-        dynamodb::TenantTable, roles::Roles, s3::S3Store, session::Session, sqs::SqsQueue,
+        checkpoints::CheckpointTable,
+        cloudwatch::CloudWatchSink,
+        copier::S3Copier,
+        dynamodb::TenantTable,
+        roles::Roles,
+        s3::S3Store,
+        session::Session,
+        sqs::SqsQueue,
+        vector::{self, VectorSink},
     },
-    config::{CheckpointKind, Config},
+    config::{CheckpointKind, Config, DeliveryEngine},
     engine::{Engine, EngineSettings, Ports, Renewal, route::Scope, segment},
+    error_chain::Chain,
     exit::ExitStatus,
     memory::{
         checkpoints::NoCheckpoints,
@@ -60,11 +68,20 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
         (SinkKind::Cloudwatch, Some(session)) => Arc::new(TenantTable::new(session, &config.table)),
         (SinkKind::Cloudwatch | SinkKind::Stdout, _) => Arc::new(any_tenant()?),
     };
+    let delivers = writes_accounts && !options.dry_run;
+    let engine = if delivers { config.delivery_engine } else { DeliveryEngine::Native };
+    if engine == DeliveryEngine::Vector {
+        find_vector(config).await?;
+    }
     let (sink, copier) = destinations(options, config, session.as_ref(), &clock, &meter)?;
     let region = session.as_ref().and_then(Session::region);
     let max_message_bytes = match region.as_ref().map(Partition::of) {
         Some(Partition::China) => segment::MAX_MESSAGE_BYTES_CHINA,
         Some(Partition::Aws | Partition::GovCloud) | None => segment::MAX_MESSAGE_BYTES,
+    };
+    let max_message_bytes = match engine {
+        DeliveryEngine::Native => max_message_bytes,
+        DeliveryEngine::Vector => max_message_bytes.min(vector::MAX_MESSAGE_BYTES),
     };
     let settings = EngineSettings {
         scope: Scope {
@@ -84,6 +101,20 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
     let ports = Ports { store: Arc::clone(&store), directory, sink, copier, checkpoints, clock };
     let engine = Arc::new(Engine::new(ports, settings, Arc::clone(&meter)));
     Ok(Wired { engine, meter, store, session })
+}
+
+/// Makes sure that Vector is there before a message is taken.
+async fn find_vector(config: &Config) -> Result<(), ExitStatus> {
+    let found = vector::version(&config.vector).await.map_err(|error| {
+        let error = Chain(&error);
+        error!(%error, "DELIVERY_ENGINE=vector needs Vector: install it, or name it with VECTOR_PROGRAM");
+        ExitStatus::Config
+    })?;
+    info!(version = found, "delivering through vector");
+    if !found.starts_with(&format!("{}.", vector::VERSION)) {
+        warn!(version = found, known = vector::VERSION, "this version of vector was not tried");
+    }
+    Ok(())
 }
 
 /// Returns whether messages may be sent anew.
@@ -155,11 +186,21 @@ fn destinations(
                 Arc::clone(clock),
                 Arc::clone(meter),
             ));
-            let sink = CloudWatchSink::new(session.clone(), Arc::clone(&roles));
+            let native = CloudWatchSink::new(session.clone(), Arc::clone(&roles));
+            let sink: Arc<dyn LogSink> = match config.delivery_engine {
+                DeliveryEngine::Native => Arc::new(native),
+                DeliveryEngine::Vector => Arc::new(VectorSink::new(
+                    native,
+                    Arc::clone(&roles),
+                    config.vector.clone(),
+                    config.aws.endpoint_url.clone(),
+                    Arc::clone(clock),
+                )),
+            };
             if options.file.is_some() {
-                return Ok((Arc::new(sink), Arc::new(NoCopies)));
+                return Ok((sink, Arc::new(NoCopies)));
             }
-            Ok((Arc::new(sink), Arc::new(S3Copier::new(session.clone(), roles))))
+            Ok((sink, Arc::new(S3Copier::new(session.clone(), roles))))
         }
     }
 }
