@@ -6,8 +6,8 @@ RENDERED_DIRECTORY holds one YAML file for each built kustomization; `tests/snap
 holds equal to what kubectl builds.
 
 - every resource of Kubernetes itself fits its schema, with no unknown field (kubernetes_validate, strict);
-- every custom resource whose definition is in DEFINITIONS_DIRECTORY (by default ../shared/data/crds beside the
-  repository) fits it, with no unknown field; the others are named as not checked;
+- every custom resource whose definition is in DEFINITIONS_DIRECTORY (by default tests/k8s/definitions) fits it, with no
+  unknown field; the others are named as not checked;
 - no two files disagree about a resource that they share and that belongs to neither, such as the namespace;
 - checkov finds nothing but what a manifest's annotation accepts with a reason.
 
@@ -26,7 +26,7 @@ import kubernetes_validate
 import yaml
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-DEFINITIONS = REPOSITORY.parent / "shared" / "data" / "crds"
+DEFINITIONS = REPOSITORY / "tests" / "k8s" / "definitions"
 # Groups whose resources Kubernetes defines itself, besides those that end in .k8s.io.
 OWN_GROUPS = {"", "apps", "autoscaling", "batch", "policy"}
 # An annotation that accepts a finding is `ID=reason`; a reason is more than a word.
@@ -60,9 +60,6 @@ def read(directory):
 def read_definitions(directory):
     """Returns the schema of every custom resource by API version and kind."""
     schemas = {}
-    if not directory.is_dir():
-        print(f"{directory} is absent: custom resources are not checked against their definitions")
-        return schemas
     for path in sorted(directory.glob("*.yaml")):
         with path.open(encoding="utf-8") as file:
             for document in yaml.safe_load_all(file):

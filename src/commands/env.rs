@@ -98,6 +98,8 @@ async fn names(
         ));
     }
     Ok(vec![
+        // Vector fills in variables only with this, since 0.57.
+        ("VECTOR_DANGEROUSLY_ALLOW_ENV_VAR_INTERPOLATION", "true".to_owned()),
         ("CLUSTER_ID", cluster.value.to_string()),
         ("AWS_REGION", opened.place.region.to_string()),
         ("S3_BUCKET_NAME", bucket.clone()),

@@ -21,8 +21,9 @@ use crate::{
         component::{self, Component, Overlay},
         kubectl::{Kubectl, KubectlError},
         manifests,
-        settings::{IncompleteSettings, Settings, Stacks},
-        workload::Workload,
+        settings::{IncompleteSettings, Named, Settings, Stacks},
+        value::NamespaceSelector,
+        workload::{self, PodProblem, Workload},
     },
     ui::{Report, table::Table},
 };
@@ -47,6 +48,8 @@ Examples:
   mtlog k8s render processor --cluster production-cluster -e production --image REPOSITORY@sha256:DIGEST
   mtlog k8s render collector --cluster production-cluster --image REPOSITORY@sha256:DIGEST --print-settings \\
     > k8s/collector/settings/settings.env
+  mtlog k8s render collector --cluster test -e development --overlay base --image REPOSITORY@sha256:DIGEST \\
+    --namespace-selector tenant=true
   mtlog k8s render collector --settings settings.env --overlay base --with podmonitor")]
     Render(RenderArgs),
     /// Show what would change in the cluster, ask, and apply it
@@ -95,8 +98,11 @@ struct ManifestArgs {
     /// The image, by digest [default for the processor: the image of the regional stack's function]
     #[arg(long, value_name = "REFERENCE")]
     image: Option<ImageReference>,
+    /// The label of the namespaces whose logs are collected [default: those of hosted control planes]
+    #[arg(long, value_name = "KEY=VALUE")]
+    namespace_selector: Option<NamespaceSelector>,
     /// Take the settings from this file instead of from the stacks; no call to AWS is made
-    #[arg(long, value_name = "PATH", conflicts_with = "image")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["image", "namespace_selector"])]
     settings: Option<PathBuf>,
     #[command(flatten)]
     stack: StackArgs,
@@ -158,6 +164,8 @@ struct CheckReport {
     overlay: &'static str,
     image: Option<String>,
     workload: Option<Workload>,
+    /// Pods that are not ready.
+    problems: Vec<PodProblem>,
     difference: String,
 }
 
@@ -191,7 +199,15 @@ impl Report for CheckReport {
             image,
             manifests.to_owned(),
         ]);
-        vec![table]
+        if self.problems.is_empty() {
+            return vec![table];
+        }
+        let mut problems = Table::new(["POD", "NODE", "NOT READY BECAUSE"]);
+        for problem in &self.problems {
+            let node = problem.node.clone().unwrap_or_else(|| "-".to_owned());
+            problems.row([problem.pod.clone(), node, problem.problem.clone()]);
+        }
+        vec![table, problems]
     }
 }
 
@@ -201,13 +217,21 @@ async fn check(context: &Context<'_>, args: &ClusterArgs) -> Result<ExitStatus, 
     let kubectl = args.kubectl();
     let (kind, name) = rendered.component.workload();
     let running = kubectl.get(kind, name, NAMESPACE).map_err(CliError::from)?;
+    let running = running.as_ref().map(Workload::read);
+    let problems = match &running {
+        Some(workload) if !workload.is_settled() => {
+            workload::problems(&kubectl.pods(name, NAMESPACE).map_err(CliError::from)?)
+        }
+        Some(_) | None => Vec::new(),
+    };
     let image =
         ["COLLECTOR_IMAGE", "PROCESSOR_IMAGE"].iter().find_map(|name| rendered.settings.get(name));
     let report = CheckReport {
         component: rendered.component.as_str(),
         overlay: rendered.overlay.as_str(),
         image: image.map(str::to_owned),
-        workload: running.as_ref().map(Workload::read),
+        workload: running,
+        problems,
         difference: difference(&kubectl, &manifests)?,
     };
     context.ui.emit(&report)?;
@@ -249,6 +273,11 @@ impl Rendered {
     async fn of(context: &Context<'_>, args: &ManifestArgs) -> Result<Self, CliError> {
         let component = Component::from(args.component);
         let parts = parts(component, &args.parts)?;
+        if component == Component::Processor && args.namespace_selector.is_some() {
+            let text =
+                "--namespace-selector is for the collector: the processor knows no namespaces";
+            return Err(CliError::new(ExitStatus::Usage, Message(text.to_owned())));
+        }
         let flags = args.stack.flags(&[]);
         let settings = crate::config::deploy::resolve(&context.layers, &flags)?;
         let overlay = match args.overlay {
@@ -263,8 +292,11 @@ impl Rendered {
         let settings = match &args.settings {
             Some(path) => from_file(component, path)?,
             None => {
-                from_stacks(&target::open(context, &flags).await?, component, args.image.as_ref())
-                    .await?
+                let named = Named {
+                    image: args.image.as_ref(),
+                    selector: args.namespace_selector.as_ref(),
+                };
+                from_stacks(&target::open(context, &flags).await?, component, named).await?
             }
         };
         Ok(Self { component, overlay, parts, settings })
@@ -324,7 +356,7 @@ fn from_file(component: Component, path: &Path) -> Result<Settings, CliError> {
 async fn from_stacks(
     opened: &Opened,
     component: Component,
-    image: Option<&ImageReference>,
+    named: Named<'_>,
 ) -> Result<Settings, CliError> {
     if opened.settings.cluster.is_none() {
         let text = "the cluster is missing: give --cluster or set CLUSTER_NAME".to_owned();
@@ -335,8 +367,8 @@ async fn from_stacks(
     let cluster = opened.existing(&client, component.cluster_stack()).await?;
     let deployed = deployed_image(component, &regional);
     let stacks = Stacks { regional: &regional, cluster: &cluster };
-    Settings::from_stacks(component, stacks, image.or(deployed.as_ref()))
-        .map_err(|error| incomplete(component, error))
+    let named = Named { image: named.image.or(deployed.as_ref()), ..named };
+    Settings::from_stacks(component, stacks, named).map_err(|error| incomplete(component, error))
 }
 
 /// Returns the image of the regional stack's function, which is the processor's image.

@@ -97,6 +97,17 @@ impl Kubectl {
             .map_err(|source| KubectlError::Answer { verb: "get", source })
     }
 
+    /// Returns the pods of the workload `name`, as a list.
+    pub fn pods(&self, name: &str, namespace: &str) -> Result<Value, KubectlError> {
+        let selector = format!("app.kubernetes.io/name={name}");
+        let arguments =
+            ["get", "pods", "--namespace", namespace, "--selector", &selector, "--output", "json"];
+        let output = run(self.command(arguments), "get", "")?;
+        succeeded("get", &output)?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|source| KubectlError::Answer { verb: "get", source })
+    }
+
     fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new("kubectl");
         if let Some(context) = &self.context {

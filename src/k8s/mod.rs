@@ -8,4 +8,5 @@ pub mod component;
 pub mod kubectl;
 pub mod manifests;
 pub mod settings;
+pub mod value;
 pub mod workload;

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::component::Component;
+use super::{
+    component::Component,
+    value::{NamespaceSelector, ValueKind},
+};
 use crate::{
     deploy::{stack::Stack, target::Target},
-    image::reference::{ImageReference, Version},
+    image::reference::ImageReference,
 };
 
 /// Where a value comes from.
@@ -19,6 +22,8 @@ pub enum Origin {
     Parameter(Target, &'static str),
     /// The image that was named.
     Image,
+    /// The selector that was named, or the product's own.
+    Selector,
 }
 
 /// One line of the file.
@@ -26,49 +31,67 @@ pub enum Origin {
 pub struct Field {
     /// The variable.
     pub name: &'static str,
+    /// What its value must be.
+    pub kind: ValueKind,
     /// Where its value comes from.
     pub origin: Origin,
 }
 
-/// The one variable whose value may be empty: an old pipeline has no prefix.
-const MAY_BE_EMPTY: &str = "S3_KEY_PREFIX";
-
-const fn output(name: &'static str, target: Target, output: &'static str) -> Field {
-    Field { name, origin: Origin::Output(target, output) }
+const fn output(
+    name: &'static str,
+    kind: ValueKind,
+    target: Target,
+    output: &'static str,
+) -> Field {
+    Field { name, kind, origin: Origin::Output(target, output) }
 }
 
-const fn parameter(name: &'static str, target: Target, parameter: &'static str) -> Field {
-    Field { name, origin: Origin::Parameter(target, parameter) }
+const fn parameter(
+    name: &'static str,
+    kind: ValueKind,
+    target: Target,
+    parameter: &'static str,
+) -> Field {
+    Field { name, kind, origin: Origin::Parameter(target, parameter) }
+}
+
+const fn image(name: &'static str) -> Field {
+    Field { name, kind: Image, origin: Origin::Image }
 }
 
 use Target::{ClusterProcessor, ClusterVector, Regional};
+use ValueKind::{
+    Audience, Bucket, Cluster, Image, KeyPrefix, Namespaces, Queue, Region, Role, Table,
+};
 
 const COLLECTOR: &[Field] = &[
-    parameter("CLUSTER_ID", ClusterVector, "ClusterName"),
-    output("AWS_REGION", Regional, "Region"),
-    output("S3_BUCKET_NAME", Regional, "CentralLoggingBucketName"),
-    parameter(MAY_BE_EMPTY, Regional, "S3KeyPrefix"),
-    output("S3_WRITER_ROLE_ARN", ClusterVector, "ClusterS3WriterRoleArn"),
-    output("COLLECTOR_ROLE_ARN", ClusterVector, "ClusterVectorRoleArn"),
-    parameter("OIDC_AUDIENCE", ClusterVector, "OIDCAudience"),
-    Field { name: "COLLECTOR_IMAGE", origin: Origin::Image },
+    parameter("CLUSTER_ID", Cluster, ClusterVector, "ClusterName"),
+    Field { name: "NAMESPACE_SELECTOR", kind: Namespaces, origin: Origin::Selector },
+    output("AWS_REGION", Region, Regional, "Region"),
+    output("S3_BUCKET_NAME", Bucket, Regional, "CentralLoggingBucketName"),
+    parameter("S3_KEY_PREFIX", KeyPrefix, Regional, "S3KeyPrefix"),
+    output("S3_WRITER_ROLE_ARN", Role, ClusterVector, "ClusterS3WriterRoleArn"),
+    output("COLLECTOR_ROLE_ARN", Role, ClusterVector, "ClusterVectorRoleArn"),
+    parameter("OIDC_AUDIENCE", Audience, ClusterVector, "OIDCAudience"),
+    image("COLLECTOR_IMAGE"),
 ];
 
 const PROCESSOR: &[Field] = &[
-    output("AWS_REGION", Regional, "Region"),
-    output("SQS_QUEUE_URL", Regional, "LogDeliveryQueueUrl"),
-    output("DEAD_LETTER_QUEUE_URL", Regional, "LogDeliveryDLQUrl"),
-    output("TENANT_CONFIG_TABLE", Regional, "TenantConfigTableName"),
-    output("SOURCE_BUCKET", Regional, "CentralLoggingBucketName"),
-    parameter(MAY_BE_EMPTY, Regional, "S3KeyPrefix"),
+    output("AWS_REGION", Region, Regional, "Region"),
+    output("SQS_QUEUE_URL", Queue, Regional, "LogDeliveryQueueUrl"),
+    output("DEAD_LETTER_QUEUE_URL", Queue, Regional, "LogDeliveryDLQUrl"),
+    output("TENANT_CONFIG_TABLE", Table, Regional, "TenantConfigTableName"),
+    output("SOURCE_BUCKET", Bucket, Regional, "CentralLoggingBucketName"),
+    parameter("S3_KEY_PREFIX", KeyPrefix, Regional, "S3KeyPrefix"),
     parameter(
         "CENTRAL_LOG_DISTRIBUTION_ROLE_ARN",
+        Role,
         ClusterProcessor,
         "CentralLogDistributionRoleArn",
     ),
-    output("PROCESSOR_ROLE_ARN", ClusterProcessor, "ClusterProcessorRoleArn"),
-    parameter("OIDC_AUDIENCE", ClusterProcessor, "OIDCAudience"),
-    Field { name: "PROCESSOR_IMAGE", origin: Origin::Image },
+    output("PROCESSOR_ROLE_ARN", Role, ClusterProcessor, "ClusterProcessorRoleArn"),
+    parameter("OIDC_AUDIENCE", Audience, ClusterProcessor, "OIDCAudience"),
+    image("PROCESSOR_IMAGE"),
 ];
 
 impl Component {
@@ -98,6 +121,15 @@ pub struct Stacks<'a> {
     pub cluster: &'a Stack,
 }
 
+/// What the operator names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Named<'a> {
+    /// The image.
+    pub image: Option<&'a ImageReference>,
+    /// The namespaces whose logs are collected; none: those of hosted control planes.
+    pub selector: Option<&'a NamespaceSelector>,
+}
+
 /// Complete settings of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings(BTreeMap<&'static str, String>);
@@ -115,11 +147,15 @@ impl Settings {
     pub fn from_stacks(
         component: Component,
         stacks: Stacks<'_>,
-        image: Option<&ImageReference>,
+        named: Named<'_>,
     ) -> Result<Self, IncompleteSettings> {
         let found = component.fields().iter().filter_map(|field| {
             let value = match field.origin {
-                Origin::Image => image.map(ToString::to_string),
+                Origin::Image => named.image.map(ToString::to_string),
+                Origin::Selector => Some(named.selector.map_or_else(
+                    || NamespaceSelector::HOSTED_CONTROL_PLANES.to_owned(),
+                    ToString::to_string,
+                )),
                 Origin::Output(target, name) => stacks.of(target).outputs.get(name).cloned(),
                 Origin::Parameter(target, name) => stacks.of(target).parameters.get(name).cloned(),
             };
@@ -127,6 +163,7 @@ impl Settings {
         });
         Self::complete(component, found.collect(), |field| match field.origin {
             Origin::Image => "no image is named".to_owned(),
+            Origin::Selector => "no label of namespaces is named".to_owned(),
             Origin::Output(target, name) => {
                 format!("stack `{}` has no output `{name}`", stacks.of(target).name)
             }
@@ -177,29 +214,24 @@ impl Settings {
     ) -> Result<Self, IncompleteSettings> {
         let mut problems = Vec::new();
         for field in component.fields() {
-            let is_optional = field.name == MAY_BE_EMPTY;
-            match values.get(field.name) {
-                None if is_optional => {
+            let problem = match values.get(field.name) {
+                None if field.kind.may_be_empty() => {
                     values.insert(field.name, String::new());
+                    continue;
                 }
-                None => problems.push(format!("`{}`: {}", field.name, missing(field))),
-                Some(value) if value.is_empty() && !is_optional => {
-                    problems.push(format!("`{}`: its value is empty", field.name));
+                None => missing(field),
+                Some(value) if value.is_empty() && !field.kind.may_be_empty() => {
+                    "its value is empty".to_owned()
                 }
-                Some(value) if value.chars().any(char::is_control) => {
-                    problems.push(format!(
-                        "`{}`: its value has a line break or a control character",
-                        field.name
-                    ));
-                }
-                Some(value) if field.origin == Origin::Image && !is_pinned(value) => {
-                    problems.push(format!(
-                        "`{}`: `{value}` does not name an image by digest",
-                        field.name
-                    ));
-                }
-                Some(_) => {}
-            }
+                Some(value) => match field.kind.parse(value) {
+                    Ok(value) => {
+                        values.insert(field.name, value);
+                        continue;
+                    }
+                    Err(error) => error.to_string(),
+                },
+            };
+            problems.push(format!("`{}`: {problem}", field.name));
         }
         if problems.is_empty() { Ok(Self(values)) } else { Err(IncompleteSettings { problems }) }
     }
@@ -227,10 +259,6 @@ impl<'a> Stacks<'a> {
             Target::ClusterVector | Target::ClusterProcessor => self.cluster,
         }
     }
-}
-
-fn is_pinned(image: &str) -> bool {
-    image.parse::<ImageReference>().is_ok_and(|image| matches!(image.version, Version::Digest(_)))
 }
 
 #[cfg(test)]
@@ -290,7 +318,8 @@ mod tests {
                     + moving
             },
             &[
-                "`PROCESSOR_IMAGE`: `registry.example/log-processor:v1` does not name an image by digest",
+                "`PROCESSOR_IMAGE`: `registry.example/log-processor:v1` is not an image by digest: it is \
+                 REPOSITORY@sha256:DIGEST; a tag may name another image tomorrow",
             ],
         );
     }
@@ -300,7 +329,7 @@ mod tests {
         for component in Component::ALL {
             for field in component.fields() {
                 let (target, section, name) = match field.origin {
-                    Origin::Image => continue,
+                    Origin::Image | Origin::Selector => continue,
                     Origin::Output(target, name) => (target, "Outputs", name),
                     Origin::Parameter(target, name) => (target, "Parameters", name),
                 };

@@ -52,6 +52,79 @@ impl Workload {
     }
 }
 
+/// Why a pod is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PodProblem {
+    /// The pod.
+    pub pod: String,
+    /// The node, if it has one.
+    pub node: Option<String>,
+    /// What the cluster says: a reason, and its explanation if there is one.
+    pub problem: String,
+}
+
+/// Reads what `kubectl get pods --output json` shows of pods that are not ready.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value that is absent indexes as null, without a panic"
+)]
+pub fn problems(pods: &Value) -> Vec<PodProblem> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let items = pods["items"].as_array();
+    let unready = items.into_iter().flatten().filter(|pod| !is_ready(pod));
+    unready
+        .map(|pod| PodProblem {
+            pod: text(&pod["metadata"]["name"]).unwrap_or_default(),
+            node: text(&pod["spec"]["nodeName"]),
+            problem: problem(pod),
+        })
+        .collect()
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value that is absent indexes as null, without a panic"
+)]
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+/// The most telling of what a pod says: why a container waits or ended last, why no node takes the pod, or its phase.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value that is absent indexes as null, without a panic"
+)]
+fn problem(pod: &Value) -> String {
+    let status = &pod["status"];
+    let containers: Vec<&Value> =
+        status["containerStatuses"].as_array().into_iter().flatten().collect();
+    let waiting = containers.iter().map(|container| &container["state"]["waiting"]);
+    let last = containers.iter().map(|container| &container["lastState"]["terminated"]);
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let refused = conditions.filter(|condition| condition["status"] == "False");
+    let said = |of: &Value| {
+        let reason = of["reason"].as_str()?;
+        Some(match (of["message"].as_str(), of["exitCode"].as_i64()) {
+            (Some(message), _) => format!("{reason}: {message}"),
+            (None, Some(code)) => format!("{reason} with status {code}"),
+            (None, None) => reason.to_owned(),
+        })
+    };
+    let mut reasons: Vec<String> = waiting.filter_map(said).collect();
+    reasons.extend(last.filter_map(said).map(|reason| format!("ended before: {reason}")));
+    if reasons.is_empty() {
+        reasons.extend(refused.filter_map(said).take(1));
+    }
+    if reasons.is_empty() {
+        reasons.push(status["phase"].as_str().unwrap_or("not ready").to_owned());
+    }
+    reasons.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -90,6 +163,35 @@ mod tests {
         assert!(
             !Workload::read(&json!({"metadata": {"generation": 1}, "spec": {"replicas": 1}}))
                 .is_settled()
+        );
+    }
+
+    #[test]
+    fn a_pod_that_is_not_ready_says_why() {
+        let pod = |status: Value| json!({"metadata": {"name": "p"}, "spec": {"nodeName": "n"}, "status": status});
+        let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        let pulling = json!({
+            "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
+            "containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}],
+        });
+        let crashing = json!({"containerStatuses": [{
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+        }]});
+        let homeless = json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"},
+        ]});
+        let items = [ready, pulling, crashing, homeless, json!({"phase": "Pending"})].map(pod);
+        let found: Vec<String> =
+            problems(&json!({"items": items})).into_iter().map(|problem| problem.problem).collect();
+        assert_eq!(
+            found,
+            [
+                "ImagePullBackOff: not found",
+                "CrashLoopBackOff; ended before: OOMKilled with status 137",
+                "Unschedulable: 0/3 nodes are available",
+                "Pending",
+            ]
         );
     }
 }

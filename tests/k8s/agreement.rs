@@ -267,6 +267,11 @@ fn the_constraints_allow_what_the_daemon_set_asks_for_and_nothing_else() {
     }
     let role = resource(&built, "Role");
     assert_eq!(role["rules"][0]["resourceNames"], json!([constraints["metadata"]["name"]]));
+    let template = workload("collector", "production")["spec"]["template"].clone();
+    assert_eq!(
+        template["metadata"]["annotations"]["openshift.io/required-scc"],
+        constraints["metadata"]["name"]
+    );
     // On plain Kubernetes there is no such kind.
     assert!(!render("collector", "base", &[]).contains("openshift.io/v1"));
 }
@@ -278,6 +283,35 @@ fn the_collector_may_only_look() {
         role["rules"],
         json!([{"apiGroups": [""], "resources": ["pods", "namespaces", "nodes"], "verbs": ["get", "list", "watch"]}])
     );
+}
+
+/// What the pods listen on and talk to passes their network policies, and nothing else does.
+#[test]
+fn the_network_policies_let_through_what_the_pods_need_and_no_more() {
+    let tcp = |port: Value| json!({"protocol": "TCP", "port": port});
+    let udp = |port: Value| json!({"protocol": "UDP", "port": port});
+    let names = [udp(json!(53)), tcp(json!(53)), udp(json!(5353)), tcp(json!(5353))];
+    for (component, own, out) in
+        [("collector", "metrics", vec![443, 6443]), ("processor", "http", vec![443])]
+    {
+        for overlay in OVERLAYS {
+            let built = resources(&render(component, overlay, &[]));
+            let policy = resource(&built, "NetworkPolicy")["spec"].clone();
+            let template = workload(component, overlay)["spec"]["template"].clone();
+            let labels = template["metadata"]["labels"].as_object().unwrap().clone();
+            for (name, value) in policy["podSelector"]["matchLabels"].as_object().unwrap() {
+                assert_eq!(labels.get(name), Some(value), "{component}: {name}");
+            }
+            assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
+            assert_eq!(policy["ingress"].as_array().unwrap().len(), 1);
+            assert_eq!(policy["ingress"][0]["ports"], json!([tcp(json!(own))]));
+            assert_eq!(template["spec"]["containers"][0]["ports"][0]["name"], own);
+            let allowed = policy["egress"][0]["ports"].as_array().unwrap();
+            let expected: Vec<Value> =
+                names.iter().cloned().chain(out.iter().map(|port| tcp(json!(port)))).collect();
+            assert_eq!(*allowed, expected, "{component}");
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,6 @@
 //! `mtlog k8s` against a kubectl that plays a cluster: it builds for real, and answers the rest from files.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Output,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,11 +8,11 @@ use tempfile::TempDir;
 use super::{mtlog, render, settings};
 
 /// A directory with a program `kubectl`, what it was called with, and what it answers.
-struct Cluster(TempDir);
+pub(super) struct Cluster(TempDir);
 
 impl Cluster {
     /// A cluster that has the namespace and in which nothing differs.
-    fn settled(workload: &Value) -> Self {
+    pub(super) fn settled(workload: &Value) -> Self {
         let cluster = Self(tempfile::tempdir().unwrap());
         let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
             .map(|directory| directory.join("kubectl"))
@@ -31,6 +26,7 @@ impl Cluster {
              if [ \"$1\" = --context ]; then shift 2; fi\n\
              case \"$1 $2\" in\n\
              'get namespace') cat {here}/namespace ;;\n\
+             'get pods') cat {here}/pods ;;\n\
              get*) cat {here}/workload ;;\n\
              diff*) cat > {here}/stdin; cat {here}/diff; if [ -s {here}/diff ]; then exit 1; fi ;;\n\
              apply*) cat > {here}/stdin; echo applied ;;\n\
@@ -42,6 +38,7 @@ impl Cluster {
         fs::set_permissions(cluster.path("kubectl"), fs::Permissions::from_mode(0o755)).unwrap();
         cluster.answer("namespace", "{\"kind\":\"Namespace\"}");
         cluster.answer("workload", &workload.to_string());
+        cluster.answer("pods", "{\"items\":[]}");
         cluster.answer("diff", "");
         cluster
     }
@@ -60,12 +57,15 @@ impl Cluster {
         calls.lines().map(str::to_owned).collect()
     }
 
+    /// The path on which this kubectl is found first.
+    pub(super) fn search_path(&self) -> String {
+        format!("{}:/bin:/usr/bin", self.0.path().display())
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = mtlog(arguments);
-        let path = std::env::join_paths([self.0.path(), Path::new("/bin"), Path::new("/usr/bin")])
-            .unwrap();
         command
-            .env("PATH", path)
+            .env("PATH", self.search_path())
             .args(["--overlay", "production", "--settings"])
             .arg(settings(arguments[1]));
         command.output().expect("mtlog runs")
@@ -155,6 +155,25 @@ fn a_check_is_good_only_when_manifests_and_pods_are() {
 }
 
 #[test]
+fn a_check_says_why_a_pod_is_not_ready() {
+    let cluster = Cluster::settled(&deployment(3, 2));
+    let pods = json!({"items": [{
+        "metadata": {"name": "log-processor-7d"},
+        "spec": {"nodeName": "node-a"},
+        "status": {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
+    }]});
+    cluster.answer("pods", &pods.to_string());
+    let output = cluster.run(&["check", "processor"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for expected in ["log-processor-7d", "node-a", "ImagePullBackOff"] {
+        assert!(shown.contains(expected), "{shown}");
+    }
+    let asked = "get pods --namespace logging --selector app.kubernetes.io/name=log-processor --output json";
+    assert!(cluster.calls().iter().any(|call| call == asked), "{:?}", cluster.calls());
+}
+
+#[test]
 fn a_check_for_programs_has_the_numbers_and_the_difference() {
     let cluster = Cluster::settled(&deployment(3, 2));
     cluster.answer("diff", "-a\n+b\n");
@@ -229,6 +248,8 @@ fn words_that_mean_nothing_are_usage_errors() {
         (&["render", "agent"][..], "agent"),
         (&["render", "collector", "--overlay", "prod"], "is not an overlay"),
         (&["render", "collector", "--with", "keda"], "there is podmonitor"),
+        (&["render", "collector", "--namespace-selector", "a b"], "a selector of namespaces"),
+        (&["render", "processor", "--namespace-selector", "a=b"], "for the collector"),
         (&["render", "processor", "--with", "keda", "--with", "hpa"], "choose one"),
         (&["render", "collector", "--settings", "/nonexistent/settings.env"], "cannot be read"),
         (&["render", "collector", "--image", "x:y"], "--image"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fake_aws::FakeAws;
 
-use super::{resource, resources};
+use super::{cluster::Cluster, resource, resources};
 use crate::support::Mtlog;
 
 const IMAGE: &str = "111111111111.dkr.ecr.us-east-2.amazonaws.com/collector@sha256:\
@@ -58,6 +58,7 @@ fn every_setting_comes_from_the_stacks() {
         ("CLUSTER_ID", "prod-eu"),
         ("COLLECTOR_IMAGE", IMAGE),
         ("COLLECTOR_ROLE_ARN", &vector["ClusterVectorRoleArn"]),
+        ("NAMESPACE_SELECTOR", "hypershift.openshift.io/hosted-control-plane=true"),
         ("OIDC_AUDIENCE", "openshift"),
         ("S3_BUCKET_NAME", &regional["CentralLoggingBucketName"]),
         ("S3_KEY_PREFIX", ""),
@@ -101,6 +102,27 @@ fn every_setting_comes_from_the_stacks() {
 }
 
 #[test]
+fn one_key_prefix_reaches_the_collector_the_processor_and_a_laptop() {
+    let (_fake, mtlog) = deployed(&["--include-sqs", "--param", "S3KeyPrefix=logs/"]);
+    for component in ["collector", "processor"] {
+        let render = [
+            "k8s",
+            "render",
+            component,
+            "--cluster",
+            "prod-eu",
+            "--image",
+            IMAGE,
+            "--print-settings",
+        ];
+        let settings = lines(&mtlog.run(&render).exits(0).stdout);
+        assert_eq!(settings["S3_KEY_PREFIX"], "logs/", "{component}");
+    }
+    let exports = mtlog.run(&["env", "vector", "--cluster", "prod-eu"]).exits(0).stdout;
+    assert!(exports.contains("export S3_KEY_PREFIX='logs/'\n"), "{exports}");
+}
+
+#[test]
 fn what_the_stacks_do_not_tell_is_named_with_what_would_mend_it() {
     let (_fake, mtlog) = deployed(&[]);
     let _missing = mtlog
@@ -117,7 +139,7 @@ fn what_the_stacks_do_not_tell_is_named_with_what_would_mend_it() {
     let _moving = mtlog
         .run(&["k8s", "render", "collector", "--cluster", "prod-eu", "--image", &tag])
         .exits(6)
-        .says(&["does not name an image by digest"]);
+        .says(&["is not an image by digest"]);
 }
 
 #[test]
@@ -148,6 +170,7 @@ fn vector_on_a_laptop_gets_names_and_on_request_a_roles_credentials() {
         ("CLUSTER_ID", "prod-eu"),
         ("S3_BUCKET_NAME", &regional["CentralLoggingBucketName"]),
         ("S3_KEY_PREFIX", ""),
+        ("VECTOR_DANGEROUSLY_ALLOW_ENV_VAR_INTERPOLATION", "true"),
     ];
     assert_eq!(names, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 
@@ -172,4 +195,41 @@ fn vector_on_a_laptop_gets_names_and_on_request_a_roles_credentials() {
         .exits(3)
         .says(&["failed to assume", "name a role of your own"]);
     let _unnamed = mtlog.run(&["env", "vector"]).exits(64).says(&["--cluster-name"]);
+}
+
+#[test]
+fn the_five_commands_of_the_readme_lead_to_a_running_collector() {
+    let fake = FakeAws::start_blocking();
+    let mut mtlog = Mtlog::with(&fake);
+    mtlog.set("TEMPLATE_BUCKET", "templates-of-the-test");
+    mtlog.set("ENVIRONMENT", "production");
+    let _deployed = mtlog.run(&["deploy", "global", "--yes"]).exits(0);
+    let _deployed = mtlog.run(&["deploy", "regional", "--yes"]).exits(0);
+    // In the place of a cluster where the collector has come up.
+    let cluster = Cluster::settled(&serde_json::json!({
+        "metadata": {"generation": 1},
+        "spec": {"template": {"spec": {"containers": [{"name": "vector", "image": IMAGE}]}}},
+        "status": {"observedGeneration": 1, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberReady": 2},
+    }));
+    mtlog.set("PATH", &cluster.search_path());
+
+    let readme = include_str!("../../k8s/README.md");
+    let (_, block) = readme.split_once("```sh\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let commands: Vec<&str> = block.lines().collect();
+    assert_eq!(commands.len(), 5, "{block}");
+    let mut run = 0;
+    for command in commands.iter().filter_map(|command| command.strip_prefix("mtlog ")) {
+        let command = command
+            .replace("ISSUER", "oidc.example.com/2abc")
+            .replace("VECTOR@sha256:DIGEST", IMAGE);
+        let mut words: Vec<&str> = command.split_whitespace().collect();
+        if words[0] == "deploy" {
+            // A person would be asked.
+            words.push("--yes");
+        }
+        let _ran = mtlog.run(&words).exits(0);
+        run += 1;
+    }
+    assert_eq!(run, 3);
 }

@@ -57,6 +57,7 @@ fn settings() -> BTreeMap<&'static str, &'static str> {
     [
         ("AWS_REGION", "us-east-2"),
         ("CLUSTER_ID", "prod-eu"),
+        ("NAMESPACE_SELECTOR", "tenant=true"),
         ("S3_BUCKET_NAME", "central"),
         ("S3_WRITER_ROLE_ARN", "arn:aws:iam::111122223333:role/writer"),
         ("VECTOR_SELF_NODE_NAME", "node"),
@@ -92,13 +93,47 @@ fn the_daemon_set_gives_every_variable_that_the_configuration_reads() {
         .map(|variable| variable["name"].as_str().unwrap())
         .collect();
     for variable in variables(CLUSTER) {
-        // The selector is the one thing that the product fixes and a test cluster may change.
+        // The size is for nodes with very many pods: an overlay may set it, and all is well without.
         assert!(
-            given.contains(variable.name) || variable.name == "NAMESPACE_SELECTOR",
+            given.contains(variable.name) || variable.name == "S3_BATCH_MAX_BYTES",
             "{}",
             variable.name
         );
     }
+}
+
+/// Since 0.57 Vector leaves variables as they stand unless it is told to fill them in, and takes such a text as the name
+/// of a bucket. Whoever starts it must say so, and a Vector that was not told must not start.
+#[test]
+fn vector_is_told_to_fill_in_variables_and_cannot_start_when_it_does_not() {
+    let manifest: Json = serde_yaml::from_str(DAEMON_SET).unwrap();
+    let variables =
+        manifest["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let switch = serde_json::json!({"name": "VECTOR_DANGEROUSLY_ALLOW_ENV_VAR_INTERPOLATION", "value": "true"});
+    assert!(variables.contains(&switch));
+
+    for text in [CLUSTER, LOCAL] {
+        let raw: Json = serde_yaml::from_str(text).unwrap();
+        assert!(raw["sinks"]["bucket"]["batch"]["max_bytes"].is_string(), "not a number to Vector");
+        let filled = interpolated(text, &settings()).unwrap();
+        assert_eq!(filled["sinks"]["bucket"]["batch"]["max_bytes"], 32 << 20);
+    }
+}
+
+/// What Vector does by itself drops lines: on a refusal by S3, and of long lines.
+#[test]
+fn the_collector_gives_nothing_up() {
+    let configuration = interpolated(CLUSTER, &settings()).unwrap();
+    let sink = &configuration["sinks"]["bucket"];
+    assert_eq!(sink["retry_strategy"], serde_json::json!({"type": "all"}));
+    assert!(sink["request"].is_null(), "by default, a request is repeated without end");
+    assert_eq!(sink["acknowledgements"]["enabled"], true);
+    assert_eq!(sink["buffer"]["when_full"], "block");
+    let source = &configuration["sources"]["pods"];
+    for limit in ["max_line_bytes", "max_merged_line_bytes"] {
+        assert!(source[limit].as_u64() >= Some(1 << 20), "{limit}");
+    }
+    assert_eq!(source["use_apiserver_cache"], true);
 }
 
 #[test]
@@ -199,5 +234,33 @@ fn the_programs_inside_the_configurations_compile_and_name_the_owner() {
         assert_eq!(stored["cluster_id"], Value::from("prod-eu"));
         assert_eq!(stored["namespace"], Value::from(namespace));
         assert_eq!(stored["application"], Value::from(application));
+    }
+}
+
+/// The program of `DELIVERY_ENGINE=vector`: without it, Vector takes the time of sending for that of an event.
+#[test]
+fn an_event_on_its_way_through_vector_keeps_its_time() {
+    let program = Program::compile(mtlog_processor::aws::vector::TIME_PROGRAM);
+    let event = serde_json::json!({"at": 1_795_426_893_123_i64, "message": "x"});
+    let sent = program.run(Value::from(event));
+    assert_eq!(
+        sent.as_object().unwrap()["timestamp"],
+        corpus::timestamp("2026-11-23T09:41:33.123Z")
+    );
+}
+
+/// The version stands in one place; what says a version in passing says that one.
+#[test]
+fn one_version_of_vector_is_meant_everywhere() {
+    let readme = include_str!("../../k8s/README.md");
+    let record = include_str!("../../k8s/collector/base/record.vrl");
+    let expected = format!("Vector {}", mtlog_processor::aws::vector::VERSION);
+    for (name, text) in
+        [("vector.yaml", CLUSTER), ("local", LOCAL), ("record.vrl", record), ("README", readme)]
+    {
+        assert!(text.contains(&expected), "{name} does not say {expected}");
+        for (at, _) in text.match_indices("Vector 0.") {
+            assert!(text[at..].starts_with(&expected), "{name}: {}", &text[at..at + 12]);
+        }
     }
 }

@@ -12,3 +12,4 @@ mod corpus;
 mod program;
 mod real;
 mod record;
+mod unit;

@@ -29,8 +29,10 @@ fn vector() -> Option<Command> {
     command.current_dir(root()).envs([
         ("AWS_REGION", "us-east-2"),
         ("CLUSTER_ID", "prod-eu"),
+        ("NAMESPACE_SELECTOR", "tenant=true"),
         ("S3_BUCKET_NAME", "central"),
         ("S3_WRITER_ROLE_ARN", "arn:aws:iam::111122223333:role/writer"),
+        ("VECTOR_DANGEROUSLY_ALLOW_ENV_VAR_INTERPOLATION", "true"),
         ("VECTOR_SELF_NODE_NAME", "node"),
     ]);
     Some(command)
@@ -59,6 +61,20 @@ fn vector_accepts_both_configurations() {
             + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
     }
+}
+
+#[test]
+fn the_unit_tests_of_the_corpus_pass_in_vector() {
+    let Some(mut command) = vector() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = written(directory.path(), CLUSTER);
+    let tests = directory.path().join("tests.json");
+    let text = serde_json::json!({"tests": crate::unit::tests()}).to_string();
+    std::fs::write(&tests, text).expect("a written file");
+    let output = command.arg("test").arg(path).arg(tests).output().expect("vector runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) enum Task {
     /// Runs these steps in the order of the table; all of them when none is named.
     Test(Vec<&'static Step>),
     Demo(DemoOptions),
+    Kubernetes,
     Memory,
     /// Runs the emulator in the foreground, on this port or on a free one.
     Emulator(Option<u16>),
@@ -30,6 +31,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
         "test" => parse_test(arguments),
         "demo" => parse_demo(arguments),
         "emulator" => parse_emulator(arguments),
+        "k8s" => without_arguments(Task::Kubernetes, arguments),
         "memory" => without_arguments(Task::Memory, arguments),
         "tidy" => without_arguments(Task::Tidy, arguments),
         other => bail!("there is no task `{other}`"),
@@ -52,6 +54,8 @@ pub(crate) fn usage() -> String {
                                       Run the whole pipeline against the emulator and compare what arrives
                                       (N is {DEMO_RECORDS} unless given; --large moves one object of 200 MB
                                       and checks the memory; --keep leaves the emulator up until Ctrl-C)
+  k8s                                 Build and validate the Kubernetes manifests and run the collector's program;
+                                      counts resources, schemas and VRL cases
   memory                              Check the peak memory of the processor on one large object
   emulator [--port N]                 Run the emulator on loopback until Ctrl-C
   tidy                                Check the rules that are particular to this repository"
@@ -121,6 +125,7 @@ mod tests {
     fn a_command_line_becomes_a_task() {
         check("", Ok(Task::Help));
         check("tidy", Ok(Task::Tidy));
+        check("k8s", Ok(Task::Kubernetes));
         check("test", Ok(Task::Test(vec![])));
         check(
             "test tidy fmt",

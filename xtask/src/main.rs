@@ -12,6 +12,7 @@ mod command;
 mod demo;
 mod emulator;
 mod guarded;
+mod kubernetes;
 mod memory;
 mod mtlog;
 mod python;
@@ -51,6 +52,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Help => println!("{}", arguments::usage()),
         Task::Test(chosen) => return steps::run(&repository, chosen),
         Task::Demo(options) => demo::run(&repository, options)?,
+        Task::Kubernetes => kubernetes::run(&repository)?,
         Task::Memory => memory::run(&repository)?,
         Task::Emulator(port) => emulator::run(&repository, *port)?,
         Task::Tidy => tidy::run(&repository)?,

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -100,6 +101,17 @@ pub(crate) fn ensure(repository: &Repository, environment: Environment) -> Resul
     )?;
     fs::write(&stamp, "").context("failed to mark the Python environment as complete")?;
     Ok(python)
+}
+
+/// Returns a Python that has the linters, with checkov on its path.
+pub(crate) fn lint(repository: &Repository) -> Result<Command> {
+    let lint = ensure(repository, Environment::Lint)?;
+    let checkov = ensure(repository, Environment::Checkov)?;
+    let mut path = vec![lint.programs.clone(), checkov.programs];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut command = repository.command(lint.interpreter());
+    command.env("PATH", std::env::join_paths(path)?);
+    Ok(command)
 }
 
 /// Returns the version of the `python3` on the path, if it is new enough.

@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask test`: one table, run in its order.
 
 use std::io::Write;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
 use crate::python::{self, Environment};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
-use crate::{command, memory, tidy};
+use crate::{command, kubernetes, memory, tidy};
 
 /// One check with a name of its own.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) static ALL: &[Step] = &[
         purpose: "the CloudFormation templates are valid and deploy",
         run: templates,
     },
-    Step { name: "k8s", purpose: "the Kubernetes manifests are valid", run: kubernetes },
+    Step { name: "k8s", purpose: "the Kubernetes manifests are valid", run: kubernetes::validate },
     Step {
         name: "memory",
         purpose: "the processor stays within its memory on one large object",
@@ -149,7 +149,7 @@ fn documentation(repository: &Repository) -> Result<()> {
 
 /// Lints the templates, then deploys them to the emulator.
 fn templates(repository: &Repository) -> Result<()> {
-    command::run(lint(repository)?.arg("xtask/templates_check.py"))?;
+    command::run(python::lint(repository)?.arg("xtask/templates_check.py"))?;
 
     let python = python::ensure(repository, Environment::Emulator)?;
     let scratch = Scratch::new(repository, "templates")?;
@@ -160,22 +160,6 @@ fn templates(repository: &Repository) -> Result<()> {
             .arg("xtask/templates_emulator.py")
             .envs(emulator.variables(CENTRAL_ACCOUNT)),
     )
-}
-
-/// Checks the manifests that the tests hold equal to what kubectl builds.
-fn kubernetes(repository: &Repository) -> Result<()> {
-    command::run(lint(repository)?.args(["xtask/k8s_check.py", "tests/snapshots/k8s"]))
-}
-
-/// Returns a Python that has the linters, with checkov on its path.
-fn lint(repository: &Repository) -> Result<Command> {
-    let lint = python::ensure(repository, Environment::Lint)?;
-    let checkov = python::ensure(repository, Environment::Checkov)?;
-    let mut path = vec![lint.programs.clone(), checkov.programs];
-    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    let mut command = repository.command(lint.interpreter());
-    command.env("PATH", std::env::join_paths(path)?);
-    Ok(command)
 }
 
 /// From a file without AWS, then through the whole pipeline.
