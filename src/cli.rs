@@ -102,9 +102,50 @@ impl ConnectionArgs {
         ConnectionFlags {
             profile: self.profile.clone(),
             region: self.region.clone(),
+            more_regions: Vec::new(),
             account: self.account.clone(),
             endpoint_url: self.endpoint_url.clone(),
         }
+    }
+}
+
+/// Which account, regions and endpoint, for commands that work on several regions at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct FleetConnectionArgs {
+    /// Named profile of ~/.aws/config [env: AWS_PROFILE]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Region; several at once when repeated or separated by commas [env: AWS_REGION]
+    #[arg(long, short = 'r', value_name = "REGION", value_delimiter = ',')]
+    region: Vec<String>,
+    /// Refuse to touch any other account [env: AWS_ACCOUNT_ID]
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// Send every call here instead of to AWS [env: AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// The most calls to CloudFormation a second, for all stacks together
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    max_api_rate: u32,
+}
+
+impl FleetConnectionArgs {
+    /// Returns the flags for the settings' resolution.
+    pub fn flags(&self) -> ConnectionFlags {
+        let mut regions = self.region.iter().cloned();
+        ConnectionFlags {
+            profile: self.profile.clone(),
+            region: regions.next(),
+            more_regions: regions.collect(),
+            account: self.account.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+        }
+    }
+
+    /// Returns the most calls a second.
+    pub const fn max_api_rate(&self) -> u32 {
+        self.max_api_rate
     }
 }
 
@@ -135,12 +176,16 @@ impl ConsentArgs {
 pub enum Command {
     Deploy(Box<commands::deploy::DeployArgs>),
     Plan(Box<commands::deploy::PlanArgs>),
+    Apply(commands::deploy::ApplyArgs),
     Destroy(commands::destroy::DestroyArgs),
     Status(commands::status::StatusArgs),
     Outputs(commands::outputs::OutputsArgs),
     Events(commands::events::EventsArgs),
     Attach(commands::attach::AttachArgs),
+    Diagnose(commands::diagnose::DiagnoseArgs),
     Rollback(commands::rollback::RollbackArgs),
+    Cancel(commands::cancel::CancelArgs),
+    Drift(commands::drift::DriftArgs),
     Protect(commands::protect::ProtectArgs),
     Unprotect(commands::protect::UnprotectArgs),
     Template(commands::template::TemplateArgs),

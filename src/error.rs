@@ -7,7 +7,10 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use thiserror::Error as ThisError;
 
-use crate::aws::fault::{Fault, FaultClass};
+use crate::{
+    aws::fault::{Fault, FaultClass},
+    deploy::explain::Explanation,
+};
 
 /// How the command ended. The numbers are part of the interface: scripts test for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,25 @@ pub enum ExitStatus {
     Detached = 130,
 }
 
+impl ExitStatus {
+    /// Orders the statuses of several failures: what needs somebody first comes first.
+    const fn gravity(self) -> u8 {
+        match self {
+            Self::NeedsAttention => 0,
+            Self::TimedOut => 1,
+            Self::Detached => 2,
+            Self::RolledBack => 3,
+            Self::Access => 4,
+            Self::Conflict => 5,
+            Self::Preflight => 6,
+            Self::Usage => 7,
+            Self::Declined => 8,
+            Self::Undelivered | Self::TryAgain | Self::Unexpected => 9,
+            Self::Different | Self::Success => 10,
+        }
+    }
+}
+
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)
@@ -56,12 +78,21 @@ pub struct CliError {
     error: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
     next: Vec<String>,
+    code: Option<&'static str>,
+    also: Vec<CliError>,
 }
 
 impl CliError {
     /// Makes a failure of `error`, which ends the process with `status`.
     pub fn new(status: ExitStatus, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { status, error: error.into(), hints: Vec::new(), next: Vec::new() }
+        Self {
+            status,
+            error: error.into(),
+            hints: Vec::new(),
+            next: Vec::new(),
+            code: None,
+            also: Vec::new(),
+        }
     }
 
     /// Makes a failure of `what`, which happened because of `cause`.
@@ -78,6 +109,33 @@ impl CliError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Adds what is known about the cause.
+    #[must_use]
+    pub fn explained(mut self, explanation: &Explanation) -> Self {
+        self.code = Some(explanation.code);
+        self.hint(format!("{} [{}]", explanation.title, explanation.code)).hint(explanation.fix)
+    }
+
+    /// Puts failures of things that were done at the same time together. The gravest decides the exit status and comes
+    /// first; `None` if there is none.
+    pub fn together(mut errors: Vec<Self>) -> Option<Self> {
+        errors.sort_by_key(|error| error.status.gravity());
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        first.also.extend(errors);
+        Some(first)
+    }
+
+    /// Returns the code of the known cause.
+    pub const fn code(&self) -> Option<&'static str> {
+        self.code
+    }
+
+    /// Returns what else failed at the same time.
+    pub fn also(&self) -> &[Self] {
+        &self.also
     }
 
     /// Adds a command that is worth running next.
@@ -104,18 +162,23 @@ impl CliError {
 
     /// Returns the message and those of its causes, outermost first, without repetitions.
     pub fn chain(&self) -> Vec<String> {
-        let mut messages = vec![self.error.to_string()];
-        let mut source = self.error.source();
-        while let Some(cause) = source {
-            let message = cause.to_string();
-            // SDK errors tend to repeat their source's text at every level.
-            if !messages.iter().any(|known| known.contains(&message)) {
-                messages.push(message);
-            }
-            source = cause.source();
-        }
-        messages
+        chain(self.error.as_ref())
     }
+}
+
+/// Returns the message of an error and those of its causes, outermost first, without repetitions.
+pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut messages = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let message = cause.to_string();
+        // SDK errors tend to repeat their source's text at every level.
+        if !messages.iter().any(|known| known.contains(&message)) {
+            messages.push(message);
+        }
+        source = cause.source();
+    }
+    messages
 }
 
 impl fmt::Display for CliError {

@@ -15,7 +15,7 @@ pub mod aws;
 pub mod error;
 pub mod ui;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, time::Instant};
 
 use clap::Parser as _;
 
@@ -43,13 +43,17 @@ fn run_words(words: Vec<OsString>, environment: Environment) -> ExitStatus {
         Err(error) => return ui::usage::report(&error),
     };
     let ui = Ui::new(&cli.display, &environment);
-    match commands::run(cli, &ui, environment) {
+    let began = Instant::now();
+    let status = match commands::run(cli, &ui, environment) {
         Ok(status) => status,
         Err(error) => {
             ui.error(&error);
             error.status()
         }
-    }
+    };
+    let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    ui.record("summary", &serde_json::json!({"exit": status as u8, "wall_ms": wall_ms}));
+    status
 }
 
 /// Runs a command line of the replaced script, with its two exit codes and its last word.

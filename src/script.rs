@@ -61,6 +61,7 @@ pub fn translate(words: &[String], region: RegionSetting) -> Result<Translation,
     let mut flags: Vec<String> = Vec::new();
     let mut notes = Vec::new();
     let mut verb = "deploy";
+    let mut validate = false;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("the option {word} needs a value"));
@@ -73,12 +74,13 @@ pub fn translate(words: &[String], region: RegionSetting) -> Result<Translation,
             match word.as_str() {
                 "-t" | "--type" => target = Some(value()?.clone()),
                 "--include-sqs" | "--include-lambda" => flags.push(word.clone()),
-                "--dry-run" | "--validate-only" => {
+                "--dry-run" => {
                     verb = "plan";
                     notes.push(format!(
                         "{word} shows the plan and writes nothing, not even a bucket"
                     ));
                 }
+                "--validate-only" => validate = true,
                 "-h" | "--help" => {
                     return Ok(Translation {
                         words: vec!["deploy".to_owned(), "--help".to_owned()],
@@ -98,10 +100,18 @@ pub fn translate(words: &[String], region: RegionSetting) -> Result<Translation,
         ));
         flags.push(format!("--region={FORMER_REGION}"));
     }
-    if verb == "deploy" {
-        flags.push("--yes".to_owned());
-    }
-    let words = [vec![verb.to_owned(), target], flags].concat();
+    let words = if validate {
+        notes.push("--validate-only checks the templates and writes nothing".to_owned());
+        flags.retain(|flag| {
+            ["--region=", "--profile="].iter().any(|connection| flag.starts_with(connection))
+        });
+        [vec!["template".to_owned(), "validate".to_owned(), target], flags].concat()
+    } else {
+        if verb == "deploy" {
+            flags.push("--yes".to_owned());
+        }
+        [vec![verb.to_owned(), target], flags].concat()
+    };
     notes.push(format!("the same in mtlog's own words: mtlog {}", words.join(" ")));
     Ok(Translation { words, notes })
 }
@@ -142,7 +152,7 @@ mod tests {
                  --project=x --stack-name=n --yes",
             ),
             ("-t customer --central-role-arn a --dry-run", "plan customer --central-role-arn=a"),
-            ("-t regional --validate-only", "plan regional"),
+            ("-t regional --validate-only -b b", "template validate regional"),
             (
                 "-t cluster --vector-assume-role-policy-arn a --tenant-config-table-arn t",
                 "deploy cluster --param=VectorAssumeRolePolicyArn=a --param=TenantConfigTableArn=t --yes",

@@ -11,6 +11,8 @@
 )]
 
 mod deploy;
+mod deploy_fleet;
+mod diagnose;
 mod generate;
 mod k8s;
 mod support;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    budget::Budget,
     change_set,
     fault::{Fault, FaultClass, is_missing_stack},
     stack,
@@ -119,8 +120,27 @@ pub struct ChangeSetSummary {
 }
 
 impl CloudFormation {
-    pub(super) fn new(config: &SdkConfig) -> Self {
-        Self(Client::new(config))
+    pub(super) fn new(config: &SdkConfig, budget: Option<&Budget>) -> Self {
+        let mut builder = aws_sdk_cloudformation::config::Builder::from(config);
+        if let (Some(budget), Some(http)) = (budget, config.http_client()) {
+            builder = builder.http_client(budget.limit(http));
+        }
+        Self(Client::from_conf(builder.build()))
+    }
+
+    pub(super) const fn sdk(&self) -> &Client {
+        &self.0
+    }
+
+    /// Checks a template, as CloudFormation does before it looks at parameters.
+    pub async fn validate(&self, template: &str) -> Result<(), Fault> {
+        self.0
+            .validate_template()
+            .template_body(template)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| Fault::new(SERVICE, "ValidateTemplate", error))
     }
 
     /// Returns what is known of the stack called `name`, which may also be an id.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, KeyType},
+    types::{AttributeValue, KeyType, Select},
 };
 use mtlog_processor::model::tenant::{Attribute, Attributes, PARTITION_KEY, SORT_KEY};
 
@@ -56,6 +56,21 @@ impl DynamoDb {
         let mut keys = answer.table.and_then(|table| table.key_schema).unwrap_or_default();
         keys.sort_by_key(|key| key.key_type != KeyType::Hash);
         Ok(Some(KeySchema(keys.into_iter().map(|key| key.attribute_name).collect())))
+    }
+
+    /// Counts the items of a table; `None` if there is no such table.
+    pub async fn count(&self, table: &str) -> Result<Option<u64>, Fault> {
+        let mut pages =
+            self.0.scan().table_name(table).select(Select::Count).into_paginator().send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            match page.map_err(|error| Fault::new(SERVICE, "Scan", error)) {
+                Ok(page) => count += u64::try_from(page.count).unwrap_or(0),
+                Err(fault) if fault.class() == FaultClass::Missing => return Ok(None),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(Some(count))
     }
 
     /// Returns every item of the table.

@@ -10,6 +10,10 @@ use aws_sdk_ecr::{
 use mtlog_processor::model::secret::Secret;
 
 use super::fault::{Fault, FaultClass};
+use crate::{
+    deploy::names::{EcrImage, ImageVersion},
+    image::acceptance::ASK_FOR,
+};
 
 const SERVICE: &str = "ecr";
 
@@ -54,6 +58,22 @@ pub struct StoredImage {
     pub bytes: Option<u64>,
     /// When it was pushed.
     pub pushed_at: Option<SystemTime>,
+}
+
+/// What a repository holds under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredManifest {
+    /// This manifest.
+    Found {
+        /// Its text.
+        text: String,
+        /// Its media type, as the repository tells it.
+        media_type: Option<String>,
+    },
+    /// Nothing.
+    NoImage,
+    /// There is no such repository.
+    NoRepository,
 }
 
 impl Ecr {
@@ -125,6 +145,47 @@ impl Ecr {
             user: user.to_owned(),
             password: Secret::new(password.to_owned()),
             host: host.to_owned(),
+        })
+    }
+
+    /// Returns the manifest of an image, of an index as well as of a single image.
+    pub async fn manifest(&self, image: &EcrImage) -> Result<StoredManifest, Fault> {
+        const OPERATION: &str = "BatchGetImage";
+        let id = match image.version() {
+            ImageVersion::Tag(tag) => ImageIdentifier::builder().image_tag(tag),
+            ImageVersion::Digest(digest) => ImageIdentifier::builder().image_digest(digest),
+        };
+        let sent = self
+            .0
+            .batch_get_image()
+            .registry_id(image.account().as_str())
+            .repository_name(image.repository())
+            .image_ids(id.build())
+            .set_accepted_media_types(Some(ASK_FOR.map(str::to_owned).to_vec()))
+            .send()
+            .await;
+        let answer = match sent.map_err(|error| Fault::new(SERVICE, OPERATION, error)) {
+            Ok(answer) => answer,
+            Err(fault) if fault.class() == FaultClass::Missing => {
+                return Ok(StoredManifest::NoRepository);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let found = answer.images.unwrap_or_default().into_iter().next();
+        Ok(match found {
+            Some(image) => match image.image_manifest {
+                Some(text) => {
+                    StoredManifest::Found { text, media_type: image.image_manifest_media_type }
+                }
+                None => {
+                    return Err(Fault::unreadable(
+                        SERVICE,
+                        OPERATION,
+                        "the answer holds no manifest",
+                    ));
+                }
+            },
+            None => StoredManifest::NoImage,
         })
     }
 

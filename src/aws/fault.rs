@@ -210,7 +210,11 @@ fn classify(code: Option<&str>, message: Option<&str>, http_status: Option<u16>)
         | "ChangeSetNotFound"
         | "ChangeSetNotFoundException"
         | "StackNotFoundException"
-        | "RepositoryNotFoundException" => FaultClass::Missing,
+        | "RepositoryNotFoundException"
+        | "ImageNotFoundException"
+        | "NoSuchEntity"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue" => FaultClass::Missing,
         "ConditionalCheckFailedException"
         | "PreconditionFailed"
         | "ConditionalRequestConflict"

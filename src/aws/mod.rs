@@ -2,12 +2,16 @@
 //!
 //! What an SDK error means is decided in [`fault`]. Nothing here prints, asks or reads settings.
 
+mod budget;
 mod change_set;
 pub mod cloudformation;
+mod drift;
 pub mod dynamodb;
 pub mod ecr;
 pub mod fault;
+pub mod mfa;
 pub mod s3;
 pub mod session;
+pub mod sqs;
 mod stack;
 pub mod sts;

@@ -47,6 +47,15 @@ pub enum BucketPresence {
     },
 }
 
+/// How many objects a bucket holds, as far as one look tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstObjects {
+    /// As many as were seen.
+    pub count: usize,
+    /// Whether there are more.
+    pub more: bool,
+}
+
 /// Whether an object was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -88,6 +97,21 @@ impl S3 {
             FaultClass::Denied => Ok(BucketPresence::Foreign),
             _ => Err(fault),
         }
+    }
+
+    /// Counts the objects of a bucket, up to a thousand.
+    pub async fn first_objects(&self, bucket: &BucketName) -> Result<FirstObjects, Fault> {
+        let answer = self
+            .0
+            .list_objects_v2()
+            .bucket(bucket.as_str())
+            .send()
+            .await
+            .map_err(|error| Fault::new(SERVICE, "ListObjectsV2", error))?;
+        Ok(FirstObjects {
+            count: answer.contents().len(),
+            more: answer.is_truncated().unwrap_or(false),
+        })
     }
 
     /// Makes a private bucket that only takes requests over TLS.

@@ -14,7 +14,10 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::region::Region as SdkRegion;
 use mtlog_processor::model::{ids::Region, secret::Secret};
 
-use super::{cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, s3::S3, sts::Sts};
+use super::{
+    budget::Budget, cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, s3::S3, sqs::Sqs,
+    sts::Sts,
+};
 
 /// A connection that cannot be made within this time is not made at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,6 +59,18 @@ pub struct SessionSettings {
     pub addressing: Addressing,
     /// Credentials that replace the SDK's own search.
     pub keys: Option<Keys>,
+    /// Whether the environment holds access keys, which the SDK prefers to every profile that is not demanded.
+    pub environment: EnvironmentKeys,
+}
+
+/// Whether the environment holds access keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EnvironmentKeys {
+    /// It does.
+    Present,
+    /// It does not.
+    #[default]
+    Absent,
 }
 
 /// How S3 objects are addressed.
@@ -73,6 +88,8 @@ pub enum Addressing {
 pub struct Session {
     config: SdkConfig,
     addressing: Addressing,
+    /// Shared by every region and stack: CloudFormation limits an account's calls.
+    budget: Option<Budget>,
 }
 
 impl Session {
@@ -115,7 +132,7 @@ impl Session {
                 "settings",
             ));
         }
-        Self { config: loader.load().await, addressing: settings.addressing }
+        Self { config: loader.load().await, addressing: settings.addressing, budget: None }
     }
 
     /// Returns the region in use, whether it was given or came from the profile.
@@ -133,12 +150,18 @@ impl Session {
     pub fn in_region(&self, region: &Region) -> Self {
         let config =
             self.config.to_builder().region(SdkRegion::new(region.as_str().to_owned())).build();
-        Self { config, addressing: self.addressing }
+        Self { config, addressing: self.addressing, budget: self.budget.clone() }
+    }
+
+    /// Returns the session with at most `rate` calls to CloudFormation a second, those of all its regions together.
+    #[must_use]
+    pub fn at_rate(self, rate: u32) -> Self {
+        Self { budget: Some(Budget::new(rate)), ..self }
     }
 
     /// Makes a client for CloudFormation.
     pub fn cloudformation(&self) -> CloudFormation {
-        CloudFormation::new(&self.config)
+        CloudFormation::new(&self.config, self.budget.as_ref())
     }
 
     /// Makes a client for S3.
@@ -154,6 +177,11 @@ impl Session {
     /// Makes a client for ECR.
     pub fn ecr(&self) -> Ecr {
         Ecr::new(&self.config)
+    }
+
+    /// Makes a client for SQS.
+    pub fn sqs(&self) -> Sqs {
+        Sqs::new(&self.config)
     }
 
     /// Makes a client for STS.

@@ -70,6 +70,9 @@ pub(super) fn read_event(event: sdk::StackEvent) -> Result<StackEvent, Fault> {
         time,
         token: event.client_request_token,
         stabilising: event.detailed_status == Some(sdk::DetailedStatus::ConfigurationComplete),
+        hook_failure: event
+            .hook_status_reason
+            .filter(|_| event.hook_status == Some(sdk::HookStatus::HookCompleteFailed)),
     })
 }
 

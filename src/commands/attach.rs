@@ -15,6 +15,7 @@ use crate::{
         watch::{self, Ended},
     },
     error::{CliError, ExitStatus},
+    ui::progress::{Progress, Subject},
 };
 
 /// Join the operation that runs on a stack
@@ -40,16 +41,22 @@ pub async fn run(context: &Context<'_>, args: &AttachArgs) -> Result<ExitStatus,
         ui.status(&format!("Nothing runs on stack {}: {}.", stack.name, stack.status));
         return Ok(ExitStatus::Success);
     }
-    let history =
-        watch::running_operation(&client, &stack).await.map_err(super::deploy::step_failed)?;
+    let progress = Progress::start(ui);
+    let flags = opened.typed_flags();
     let watch = Watch {
-        title: format!("{} in {}", stack.name, opened.place.region),
-        stack: &stack.name,
-        names: target.map(|target| watching::names(target.template())).unwrap_or_default(),
+        subject: Subject {
+            title: format!("{} in {}", stack.name, opened.place.region),
+            stack: stack.name.clone(),
+            region: opened.place.region.to_string(),
+            names: target.map(|target| watching::names(target.template())).unwrap_or_default(),
+            ..Subject::default()
+        },
         limit: Duration::from_secs(args.timeout.saturating_mul(60)),
-        flags: opened.typed_flags(),
+        flags: flags.clone(),
     };
-    let ended = watching::watch(ui, &client, history, watch).await?;
+    let start = watch::running_operation(&client, &stack);
+    let work = Box::pin(watching::watch(&progress, &client, watch, start));
+    let ended = watching::until_stopped(&progress, &flags, work).await?;
     report(context, &stack.name, &ended, &opened.typed_flags())
 }
 

@@ -24,7 +24,13 @@ use crate::{
     },
     error::{CliError, ExitStatus, Message},
     template::document::Document,
-    ui::{Report, prompt::Consent, style::Palette, table::Table},
+    ui::{
+        Report,
+        progress::{Progress, Subject},
+        prompt::Consent,
+        style::Palette,
+        table::Table,
+    },
 };
 
 /// Delete stacks
@@ -207,17 +213,22 @@ async fn destroy(
     ui.could_agree(Some((name, &warning)), &answers)?;
     ui.status(destruction.table().render(Palette::Plain).trim_end());
     let _consent: Consent = ui.agree_by_name(&warning, name, &answers)?;
-    let history = execute::start_deletion(client, stack, Timestamp::now().as_millisecond())
-        .await
-        .map_err(super::deploy::step_failed)?;
+    let progress = Progress::start(ui);
+    let flags = opened.typed_flags();
     let watch = Watch {
-        title: format!("deleting {name} in {}", opened.place.region),
-        stack: name,
-        names: watching::names(destruction.target.template()),
+        subject: Subject {
+            title: format!("deleting {name} in {}", opened.place.region),
+            stack: name.clone(),
+            region: opened.place.region.to_string(),
+            names: watching::names(destruction.target.template()),
+            expected: destruction.resources.iter().map(|resource| resource.path.clone()).collect(),
+        },
         limit: Duration::from_secs(args.timeout.saturating_mul(60)),
-        flags: opened.typed_flags(),
+        flags: flags.clone(),
     };
-    let ended = watching::watch(ui, client, history, watch).await?;
+    let start = execute::start_deletion(client, stack, Timestamp::now().as_millisecond());
+    let work = Box::pin(watching::watch(&progress, client, watch, start));
+    let ended = watching::until_stopped(&progress, &flags, work).await?;
     if ended.status.standing() == Standing::Gone {
         ui.status(&format!("{} Stack {name} was deleted.", ui.palette().good("✓")));
         return Ok(());

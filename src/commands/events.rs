@@ -13,7 +13,6 @@ use crate::{
     deploy::{
         operation::OperationView,
         stack::{Stack, StackEvent},
-        status::Phase,
     },
     error::{CliError, ExitStatus},
     ui::{Report, table::Table},
@@ -94,7 +93,10 @@ pub async fn run(context: &Context<'_>, args: &EventsArgs) -> Result<ExitStatus,
 }
 
 /// Reads the events of the stack and of those that its events name, in the order of time.
-async fn history(client: &CloudFormation, stack: &Stack) -> Result<Vec<StackEvent>, CliError> {
+pub(super) async fn history(
+    client: &CloudFormation,
+    stack: &Stack,
+) -> Result<Vec<StackEvent>, CliError> {
     let mut pending = vec![stack.id.clone()];
     let mut known = pending.clone();
     let mut events = Vec::new();
@@ -132,22 +134,7 @@ fn newest(stack: &Stack, events: &[StackEvent], number: usize) -> Vec<Row> {
 
 /// Returns what failed in the last operation, the first cause first.
 fn failures(stack: &Stack, events: &[StackEvent]) -> Vec<Row> {
-    let beginning = events.iter().rposition(|event| {
-        event.stack_id == stack.id
-            && event.is_about_the_stack()
-            && event.status.phase() == Phase::Running
-            && !event.status.is_rollback()
-    });
-    let mut view = OperationView::new(&stack.id);
-    // The paths of nested stacks are known from earlier operations too.
-    for event in events {
-        if event.nested_stack().is_some() && event.status.phase() != Phase::Failed {
-            view.apply(event);
-        }
-    }
-    for event in events.iter().skip(beginning.unwrap_or(0)) {
-        view.apply(event);
-    }
+    let view = OperationView::of_last_operation(&stack.id, events);
     let cause = view.root_cause().cloned();
     let mut failures = view.failures();
     failures.sort_by_key(|failure| cause.as_ref() != Some(*failure));

@@ -1,9 +1,12 @@
 //! One module a verb: resolve, observe, plan, confirm, execute, report.
 
 pub mod attach;
+pub mod cancel;
 pub mod config;
 pub mod deploy;
 pub mod destroy;
+pub mod diagnose;
+pub mod drift;
 pub mod env;
 pub mod events;
 pub mod explain;
@@ -50,15 +53,19 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
     match cli.command {
         Command::Deploy(args) => block_on(deploy::run(&context, &args)),
         Command::Plan(args) => block_on(deploy::run_plan(&context, &args)),
+        Command::Apply(args) => block_on(deploy::run_apply(&context, &args)),
         Command::Destroy(args) => block_on(destroy::run(&context, &args)),
         Command::Status(args) => block_on(status::run(&context, &args)),
         Command::Outputs(args) => block_on(outputs::run(&context, &args)),
         Command::Events(args) => block_on(events::run(&context, &args)),
         Command::Attach(args) => block_on(attach::run(&context, &args)),
+        Command::Diagnose(args) => block_on(diagnose::run(&context, &args)),
+        Command::Cancel(args) => block_on(cancel::run(&context, &args)),
+        Command::Drift(args) => block_on(drift::run(&context, &args)),
         Command::Rollback(args) => block_on(rollback::run(&context, &args)),
         Command::Protect(args) => block_on(protect::protect(&context, &args)),
         Command::Unprotect(args) => block_on(protect::unprotect(&context, &args)),
-        Command::Template(args) => template::run(&context, &args),
+        Command::Template(args) => block_on(template::run(&context, &args)),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Env(args) => block_on(env::run(&context, args)),

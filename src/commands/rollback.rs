@@ -14,12 +14,15 @@ use crate::{
     aws::cloudformation::{CloudFormation, Undo},
     cli::ConsentArgs,
     deploy::{
+        execute,
         stack::{NESTED_STACK_TYPE, Stack},
         status::{StackStatus, Standing},
-        watch,
     },
     error::{CliError, ExitStatus, Message},
-    ui::prompt::Consent,
+    ui::{
+        progress::{Progress, Subject},
+        prompt::Consent,
+    },
 };
 
 /// Take back an update that runs or has failed
@@ -80,25 +83,23 @@ pub async fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<ExitStatu
         ui.agree_by_name(&warning, name, &answers)?
     };
     let token = format!("mtlog-rollback-{}", Timestamp::now().as_millisecond());
-    let history = match undo {
-        // The operation that runs goes on, as its own rollback.
-        Undo::Cancel => watch::running_operation(&client, &stack).await,
-        Undo::Rollback | Undo::Continue => watch::history(&client, &stack.id).await,
-    }
-    .map_err(super::deploy::step_failed)?;
     let skipped = skipped(&client, &stack, &args.skip).await?;
-    client
-        .undo(&stack.id, undo, &skipped, &token)
-        .await
-        .map_err(|fault| CliError::aws(format!("failed to roll back stack `{name}`"), fault))?;
+    let progress = Progress::start(ui);
+    let flags = opened.typed_flags();
     let watch = Watch {
-        title: format!("rolling back {name} in {}", opened.place.region),
-        stack: name,
-        names: target.map(|target| watching::names(target.template())).unwrap_or_default(),
+        subject: Subject {
+            title: format!("rolling back {name} in {}", opened.place.region),
+            stack: name.clone(),
+            region: opened.place.region.to_string(),
+            names: target.map(|target| watching::names(target.template())).unwrap_or_default(),
+            ..Subject::default()
+        },
         limit: Duration::from_secs(args.timeout.saturating_mul(60)),
-        flags: opened.typed_flags(),
+        flags: flags.clone(),
     };
-    let ended = watching::watch(ui, &client, history, watch).await?;
+    let start = execute::start_undoing(&client, &stack, undo, &skipped, &token);
+    let work = Box::pin(watching::watch(&progress, &client, watch, start));
+    let ended = watching::until_stopped(&progress, &flags, work).await?;
     if ended.status.standing() == Standing::RolledBack {
         ui.status(&format!("{} Stack {name} is again as it was before.", ui.palette().good("✓")));
         return Ok(ExitStatus::Success);

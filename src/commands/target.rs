@@ -15,7 +15,7 @@ use crate::{
     config::{
         connection::ConnectionFlags,
         deploy::{self as settings, DeployFlags, DeploySettings},
-        layers::{self, Source},
+        layers::{self, Setting, Source},
         vars,
     },
     deploy::{
@@ -66,6 +66,7 @@ impl StackArgs {
 }
 
 /// An open connection with the settings that led to it.
+#[derive(Debug, Clone)]
 pub(super) struct Opened {
     pub(super) settings: DeploySettings,
     pub(super) session: Session,
@@ -74,8 +75,20 @@ pub(super) struct Opened {
 
 /// Resolves the settings, opens the session and makes sure that the account is the one that the settings demand.
 pub(super) async fn open(context: &Context<'_>, flags: &DeployFlags) -> Result<Opened, CliError> {
+    open_at_rate(context, flags, USUAL_RATE).await
+}
+
+/// Calls to CloudFormation a second, where nobody says another number.
+const USUAL_RATE: u32 = 10;
+
+/// The same, with at most `rate` calls to CloudFormation a second.
+pub(super) async fn open_at_rate(
+    context: &Context<'_>,
+    flags: &DeployFlags,
+    rate: u32,
+) -> Result<Opened, CliError> {
     let settings = settings::resolve(&context.layers, flags)?;
-    let session = Session::open(&settings.connection.session).await;
+    let session = identity::open(context, &settings.connection).await?.at_rate(rate);
     let region = region(&settings, &session)?;
     let identity = identity::checked(&session, &settings.connection).await?;
     Ok(Opened { settings, session, place: Place { account: identity.account, region } })
@@ -106,6 +119,30 @@ fn region(settings: &DeploySettings, session: &Session) -> Result<Region, CliErr
 }
 
 impl Opened {
+    /// Returns every region that the command is about, the first one first and each once.
+    pub(super) fn regions(&self) -> Vec<Region> {
+        let mut regions = vec![self.place.region.clone()];
+        for region in &self.settings.connection.more_regions {
+            if !regions.contains(region) {
+                regions.push(region.clone());
+            }
+        }
+        regions
+    }
+
+    /// Returns the same connection for one of several regions.
+    pub(super) fn in_region(&self, region: &Region) -> Self {
+        let mut settings = self.settings.clone();
+        settings.connection.more_regions.clear();
+        settings.connection.region =
+            Some(Setting { value: region.clone(), source: Source::Flag("region") });
+        Self {
+            settings,
+            session: self.session.in_region(region),
+            place: Place { account: self.place.account.clone(), region: region.clone() },
+        }
+    }
+
     /// Returns the flags that were typed and that another command about the same stacks needs again.
     pub(super) fn typed_flags(&self) -> String {
         let settings = &self.settings;

@@ -5,10 +5,15 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, identity};
 use crate::{
+    aws::{cloudformation::CloudFormation, fault::FaultClass},
+    cli::ConnectionArgs,
+    config::{connection, layers, vars},
+    deploy::target::{Clusters, Selection, Target, targets},
     error::{CliError, ExitStatus, Message},
     template::{
+        self,
         catalogue::{TemplateId, hex_digest},
         document::Document,
     },
@@ -37,6 +42,17 @@ enum TemplateCommand {
         /// Its path, or an unmistakable part of it
         #[arg(value_name = "TEMPLATE")]
         name: String,
+    },
+    /// Check templates: references and nested parameters here, the rest by CloudFormation
+    Validate {
+        /// Their paths, unmistakable parts of them, or targets; all of them if none is named
+        #[arg(value_name = "TEMPLATE")]
+        names: Vec<String>,
+        /// Do not ask CloudFormation
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        connection: Box<ConnectionArgs>,
     },
     /// Write all templates into a directory, to be used without this program
     Eject {
@@ -107,8 +123,12 @@ impl Report for Parameters {
 }
 
 /// Runs `mtlog template`.
-pub fn run(context: &Context<'_>, args: &TemplateArgs) -> Result<ExitStatus, CliError> {
+pub async fn run(context: &Context<'_>, args: &TemplateArgs) -> Result<ExitStatus, CliError> {
     match &args.command {
+        TemplateCommand::Validate { names, offline, connection } => {
+            let client = if *offline { None } else { Some(client(context, connection).await?) };
+            validate(context, names, client.as_ref()).await?;
+        }
         TemplateCommand::List => list(context)?,
         TemplateCommand::Show { name } => context.ui.data(find(name)?.text()),
         TemplateCommand::Parameters { name } => parameters(context, name)?,
@@ -147,6 +167,102 @@ fn parameters(context: &Context<'_>, name: &str) -> Result<(), CliError> {
         })
         .collect();
     context.ui.emit(&Parameters { template: template.path(), parameters })
+}
+
+/// Opens CloudFormation in the region that the settings or the profile name.
+async fn client(
+    context: &Context<'_>,
+    connection: &ConnectionArgs,
+) -> Result<CloudFormation, CliError> {
+    let connection = connection::resolve(&context.layers, &connection.flags())?;
+    let session = identity::open(context, &connection).await?;
+    if session.region().is_none() {
+        let text = format!("the region is missing: {}", layers::remedy(&vars::REGION));
+        return Err(CliError::new(ExitStatus::Usage, Message(text))
+            .hint("or check without CloudFormation: --offline"));
+    }
+    identity::checked(&session, &connection).await?;
+    Ok(session.cloudformation())
+}
+
+#[derive(Debug, Serialize)]
+struct Checked {
+    template: &'static str,
+    problems: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Validation {
+    templates: Vec<Checked>,
+}
+
+impl Report for Validation {
+    fn tables(&self) -> Vec<Table> {
+        let mut table = Table::new(["TEMPLATE", "RESULT"]);
+        for checked in &self.templates {
+            if checked.problems.is_empty() {
+                table.row([checked.template.to_owned(), "valid".to_owned()]);
+            }
+            for problem in &checked.problems {
+                table.row([checked.template.to_owned(), problem.clone()]);
+            }
+        }
+        vec![table]
+    }
+}
+
+/// Checks the named templates and those that they nest.
+async fn validate(
+    context: &Context<'_>,
+    names: &[String],
+    client: Option<&CloudFormation>,
+) -> Result<(), CliError> {
+    let mut templates = Vec::new();
+    for name in names {
+        let found = named_by_target(name).map_or_else(|| find(name).map(|only| vec![only]), Ok)?;
+        for template in found {
+            templates.push(template);
+            templates.extend(template.children().iter().map(|child| child.template));
+        }
+    }
+    if names.is_empty() {
+        templates.extend(TemplateId::ALL);
+    }
+    templates.sort_unstable();
+    templates.dedup();
+    let mut report = Validation { templates: Vec::new() };
+    for template in templates {
+        let mut problems = template::validate::problems(template);
+        if let Some(client) = client {
+            match client.validate(template.text()).await {
+                Ok(()) => {}
+                Err(fault) if fault.class() == FaultClass::Invalid => {
+                    problems
+                        .push(fault.message().unwrap_or("CloudFormation refuses it").to_owned());
+                }
+                Err(fault) => {
+                    let what = format!("failed to have `{}` checked", template.path());
+                    return Err(CliError::aws(what, fault)
+                        .hint("or check without CloudFormation: --offline"));
+                }
+            }
+        }
+        report.templates.push(Checked { template: template.path(), problems });
+    }
+    context.ui.emit(&report)?;
+    let bad = report.templates.iter().filter(|checked| !checked.problems.is_empty()).count();
+    if bad == 0 {
+        return Ok(());
+    }
+    let text = format!("{bad} of {} templates are not valid", report.templates.len());
+    Err(CliError::new(ExitStatus::Preflight, Message(text)))
+}
+
+/// Returns the templates of a target, if `name` is one.
+fn named_by_target(name: &str) -> Option<Vec<TemplateId>> {
+    let selection: Selection = name.parse().ok()?;
+    let targets = targets(&[selection], Clusters::Named);
+    Some(targets.into_iter().map(Target::template).collect())
 }
 
 fn eject(context: &Context<'_>, directory: &PathBuf) -> Result<(), CliError> {

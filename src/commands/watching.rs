@@ -1,52 +1,58 @@
-//! Watches an operation on a stack with a progress display, until it ends, the time is over, or Ctrl-C.
+//! Watches operations on stacks with a progress display, until they end, the time is over, or Ctrl-C.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, future::Future, time::Duration};
 
 use crate::{
     aws::cloudformation::CloudFormation,
     deploy::{
         event::DeployEvent,
+        execute::ExecuteError,
         explain::explain,
         watch::{self, Ended, History, Patience, Watched},
     },
     error::{CliError, ExitStatus, Message},
     template::{catalogue::TemplateId, document::Document},
-    ui::{Ui, progress::Progress},
+    ui::progress::{Progress, Subject},
 };
 
 /// What is watched, and how long.
-pub(super) struct Watch<'a> {
-    /// The line above the display.
-    pub(super) title: String,
-    /// The stack's name.
-    pub(super) stack: &'a str,
-    /// What people call the resources, by path.
-    pub(super) names: BTreeMap<String, String>,
+pub(super) struct Watch {
+    /// What the display says of it.
+    pub(super) subject: Subject,
     /// When to stop.
     pub(super) limit: Duration,
     /// The flags that another command about the stack needs.
     pub(super) flags: String,
 }
 
-/// Watches. The errors say that the operation goes on, and how to look again.
+/// How often the display is given the time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Starts an operation and watches it. The errors say that the operation goes on, and how to look again.
+///
+/// The operation counts as under way before `start` is called: an interrupt in between must not hide it.
 pub(super) async fn watch(
-    ui: &Ui,
+    progress: &Progress<'_>,
     client: &CloudFormation,
-    history: History,
-    watch: Watch<'_>,
+    watch: Watch,
+    start: impl Future<Output = Result<History, ExecuteError>>,
 ) -> Result<Ended, CliError> {
-    let mut progress = Progress::start(ui, &watch.title, watch.names);
+    let name = watch.subject.stack.clone();
+    let shown = progress.show(watch.subject);
+    let history = start.await.map_err(super::deploy::step_failed)?;
     let patience = Patience { limit: watch.limit, ..Patience::default() };
-    let mut show = |event: DeployEvent| progress.show(&event);
+    let mut show = |event: DeployEvent| shown.event(&event);
+    // Boxed: it is large, and all that waits for it would be as large.
+    let watching = Box::pin(watch::watch(client, history, patience, &mut show));
     let watched = tokio::select! {
-        watched = watch::watch(client, history, patience, &mut show) => Some(watched),
-        () = asked_to_stop() => None,
+        watched = watching => watched,
+        never = ticking(progress) => match never {},
     };
-    progress.finish();
-    let (name, flags) = (watch.stack, &watch.flags);
+    drop(shown);
+    let flags = &watch.flags;
     match watched {
-        Some(Watched::Ended(ended)) => Ok(*ended),
-        Some(Watched::TimedOut) => {
+        Watched::Ended(ended) => Ok(*ended),
+        Watched::TimedOut => {
             let minutes = watch.limit.as_secs() / 60;
             let text = format!(
                 "stopped watching stack `{name}` after {minutes} minutes; the operation goes on in AWS"
@@ -55,7 +61,7 @@ pub(super) async fn watch(
                 .hint(AGAIN)
                 .next(format!("mtlog attach {name}{flags}")))
         }
-        Some(Watched::LostAccess(fault)) => {
+        Watched::LostAccess(fault) => {
             let what =
                 format!("lost access while watching stack `{name}`; the operation goes on in AWS");
             Err(CliError::because(ExitStatus::TimedOut, what, fault)
@@ -63,13 +69,51 @@ pub(super) async fn watch(
                 .hint(AGAIN)
                 .next(format!("mtlog attach {name}{flags}")))
         }
-        None => {
-            let text = format!("detached from stack `{name}`; the operation goes on in AWS");
-            Err(CliError::new(ExitStatus::Detached, Message(text))
-                .hint(AGAIN)
-                .next(format!("mtlog attach {name}{flags}")))
-        }
     }
+}
+
+async fn ticking(progress: &Progress<'_>) -> Infallible {
+    loop {
+        tokio::time::sleep(TICK).await;
+        progress.tick();
+    }
+}
+
+/// Does the work until it ends, or until Ctrl-C or SIGTERM: what runs in AWS then goes on, and the error says so.
+pub(super) async fn until_stopped<T>(
+    progress: &Progress<'_>,
+    flags: &str,
+    work: impl Future<Output = Result<T, CliError>> + Unpin,
+) -> Result<T, CliError> {
+    let mut work = work;
+    tokio::select! {
+        ended = &mut work => ended,
+        // The work is still there, and with it what it has under way.
+        () = asked_to_stop() => Err(detached(&progress.under_way(), flags)),
+    }
+}
+
+fn detached(under_way: &[Subject], flags: &str) -> CliError {
+    let Some(first) = under_way.first() else {
+        let text = "interrupted before an operation began; no stack is being changed".to_owned();
+        return CliError::new(ExitStatus::Detached, Message(text));
+    };
+    let names: Vec<String> = under_way
+        .iter()
+        .map(|subject| match under_way.len() {
+            1 => format!("`{}`", subject.stack),
+            _ => format!("`{}` in {}", subject.stack, subject.region),
+        })
+        .collect();
+    let (stacks, operations) = if under_way.len() == 1 {
+        ("stack", "the operation goes on")
+    } else {
+        ("stacks", "the operations go on")
+    };
+    let text = format!("detached from {stacks} {}; {operations} in AWS", names.join(", "));
+    CliError::new(ExitStatus::Detached, Message(text))
+        .hint(AGAIN)
+        .next(format!("mtlog attach {}{flags}", first.stack))
 }
 
 /// Waits for Ctrl-C or SIGTERM.
@@ -105,9 +149,7 @@ pub(super) fn failed(status: ExitStatus, what: String, ended: &Ended) -> CliErro
         None => CliError::new(status, Message(what)),
     };
     if let Some(explanation) = cause.and_then(|cause| explain(&cause.reason)) {
-        error = error
-            .hint(format!("{} [{}]", explanation.title, explanation.code))
-            .hint(explanation.fix);
+        error = error.explained(explanation);
     }
     let consequences = ended.view.failures().iter().filter(|failure| failure.consequence).count();
     if consequences > 0 {

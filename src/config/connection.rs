@@ -9,7 +9,7 @@ use super::{
     layers::{InvalidSettings, Layers, Problem, Resolver, Setting, Source},
     vars,
 };
-use crate::aws::session::{Addressing, Keys, Profile, SessionSettings};
+use crate::aws::session::{Addressing, EnvironmentKeys, Keys, Profile, SessionSettings};
 
 /// The flags of every command that talks to AWS.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct ConnectionFlags {
     pub profile: Option<String>,
     /// `--region`.
     pub region: Option<String>,
+    /// Further `--region`s, for commands that take several.
+    pub more_regions: Vec<String>,
     /// `--account`.
     pub account: Option<String>,
     /// `--endpoint-url`.
@@ -31,6 +33,8 @@ pub struct Connection {
     pub session: SessionSettings,
     /// The region, unless only the profile knows it.
     pub region: Option<Setting<Region>>,
+    /// Further regions, for commands that take several.
+    pub more_regions: Vec<Region>,
     /// The account that we must be in.
     pub account: Option<Setting<AccountId>>,
 }
@@ -51,6 +55,11 @@ pub fn resolve_with(
 ) -> Connection {
     let profile = resolver.optional::<String>(&vars::PROFILE, flags.profile.as_deref());
     let region = resolver.optional::<Region>(&vars::REGION, flags.region.as_deref());
+    let more_regions: Vec<Region> = flags
+        .more_regions
+        .iter()
+        .filter_map(|text| resolver.flag::<Region>("region", text))
+        .collect();
     let account = resolver.optional::<AccountId>(&vars::ACCOUNT, flags.account.as_deref());
     let endpoint = resolver.optional::<String>(&vars::ENDPOINT, flags.endpoint_url.as_deref());
     if let Some(Setting { value, source }) = &endpoint
@@ -83,8 +92,12 @@ pub fn resolve_with(
         endpoint: endpoint.map(|setting| setting.value),
         addressing,
         keys,
+        environment: match layers.environment().get(vars::ACCESS_KEY_ID.name) {
+            Some(_) => EnvironmentKeys::Present,
+            None => EnvironmentKeys::Absent,
+        },
     };
-    Connection { session, region, account }
+    Connection { session, region, more_regions, account }
 }
 
 /// Returns the static credentials of `.env`. Those of the environment are left to the SDK, which reads them itself.

@@ -101,6 +101,15 @@ pub struct ResourceChange {
     pub properties: Vec<PropertyChange>,
 }
 
+/// What is lost, or stops, with one change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stake {
+    /// The resource.
+    pub path: String,
+    /// What is in it, or hangs on it, in words.
+    pub what: String,
+}
+
 impl ResourceChange {
     /// Whether the change takes away what holds data or what logs pass through, even if the thing itself stays in the
     /// account. It needs more than an ordinary consent.

@@ -14,11 +14,11 @@ use super::{
     stack::Stack,
     state::OWN_PREFIX,
     status::StackStatus,
-    watch::{History, history},
+    watch::{History, history, running_operation},
 };
 use crate::aws::{
     cloudformation::{
-        ChangeSetIds, ChangeSetKind, ChangeSetRequest, ChangeSetState, CloudFormation,
+        ChangeSetIds, ChangeSetKind, ChangeSetRequest, ChangeSetState, CloudFormation, Undo,
     },
     fault::{Fault, nested_change_set},
     s3::{S3, Written},
@@ -273,5 +273,25 @@ pub async fn start_deletion(
         .delete_stack(&stack.id, &format!("{OWN_PREFIX}delete-{attempt}"))
         .await
         .map_err(doing(format!("delete stack `{}`", stack.name)))?;
+    Ok(history)
+}
+
+/// Starts to take an update back. Returns where the history stood before what is being taken back, or before now.
+pub async fn start_undoing(
+    client: &CloudFormation,
+    stack: &Stack,
+    undo: Undo,
+    skipped: &[String],
+    token: &str,
+) -> Result<History, ExecuteError> {
+    let history = match undo {
+        // The operation that runs goes on, as its own rollback.
+        Undo::Cancel => running_operation(client, stack).await?,
+        Undo::Rollback | Undo::Continue => history(client, &stack.id).await?,
+    };
+    client
+        .undo(&stack.id, undo, skipped, token)
+        .await
+        .map_err(doing(format!("roll back stack `{}`", stack.name)))?;
     Ok(history)
 }

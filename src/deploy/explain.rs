@@ -31,7 +31,7 @@ const fn known(
     Known { explanation: Explanation { code, title, why, fix }, signs }
 }
 
-/// Every known cause. The first whose signs fit counts, so the narrower ones come first.
+/// Every known cause, in the order of the codes. Where several fit, the one with the longest signs counts.
 const KNOWN: &[Known] = &[
     known(
         "MT001",
@@ -41,7 +41,12 @@ const KNOWN: &[Known] = &[
          region, so that a second region collided with the first.",
         "Find who owns it with `mtlog status` in the other regions. Import it, delete it if nothing uses it, or deploy \
          under another --project.",
-        &[&["already exists"], &["AlreadyExists"], &["BucketAlreadyOwnedByYou"]],
+        &[
+            &["already exists"],
+            &["AlreadyExists"],
+            &["BucketAlreadyOwnedByYou"],
+            &["ResourceInUseException", "Table already exists"],
+        ],
     ),
     known(
         "MT002",
@@ -77,6 +82,17 @@ const KNOWN: &[Known] = &[
         "Compare --central-role-arn with the output CentralLogDistributionRoleArn of `mtlog outputs global` in the \
          central account.",
         &[&["Invalid principal in policy"]],
+    ),
+    known(
+        "MT005",
+        "the bucket's name belongs to somebody else",
+        "Names of buckets are the same in the whole world, and another account, or another region of this one, has it.",
+        "Give another --bucket or --project; mtlog's own names carry the account and the region.",
+        &[
+            &["The requested bucket name is not available"],
+            &["BucketAlreadyExists"],
+            &["bucket namespace is shared by all users"],
+        ],
     ),
     known(
         "MT006",
@@ -119,6 +135,7 @@ const KNOWN: &[Known] = &[
             &["is not authorized to perform"],
             &["AccessDenied"],
             &["Access Denied"],
+            &["does not have permissions to call"],
             &["UnauthorizedOperation"],
         ],
     ),
@@ -132,6 +149,10 @@ const KNOWN: &[Known] = &[
             &["LimitExceeded"],
             &["Cannot exceed quota"],
             &["maximum number of"],
+            &["TooManyBuckets"],
+            &["more buckets than allowed"],
+            &["ReservedConcurrentExecutions", "below its minimum"],
+            &["ServiceLimitExceeded"],
         ],
     ),
     known(
@@ -153,14 +174,183 @@ const KNOWN: &[Known] = &[
             &["KMS key", "not accessible"],
         ],
     ),
+    known(
+        "MT013",
+        "AWS did not finish in time",
+        "A resource did not become stable, or the stack's time was over. Often the service is slow in this region, or it \
+         waits for something that never comes.",
+        "Look at the AWS Health Dashboard, then run the same command again. If the same resource is late again, look at \
+         it in its own console.",
+        &[
+            &["did not stabilize"],
+            &["time exceeded the specified timeout"],
+            &["NotStabilized"],
+            &["Exceeded attempts to wait"],
+            &["timed out waiting"],
+        ],
+    ),
+    known(
+        "MT014",
+        "somebody stopped it",
+        "The operation was cancelled by a person or a program, not by a failure.",
+        "Ask who did: CloudTrail has the event CancelUpdateStack, RollbackStack or DeleteStack. Then run the same \
+         command again.",
+        &[&["User Initiated"], &["Rollback requested by user"], &["Cancelled by user"]],
+    ),
+    known(
+        "MT015",
+        "an alarm went off during the change",
+        "A rollback trigger watched the change, and its alarm went off.",
+        "Look at the alarm and at the dead-letter queue, mend what they show, then run the same command again.",
+        &[
+            &["Rollback triggered by alarm"],
+            &["rollback trigger", "ALARM"],
+            &["alarm", "went to ALARM"],
+        ],
+    ),
+    known(
+        "MT016",
+        "a value is not allowed",
+        "AWS refused the content of a property: a value is out of range, badly formed, or does not go with another one.",
+        "Compare the value that the message names with the template's parameters: `mtlog template parameters main`.",
+        &[
+            &["validation error detected"],
+            &["ValidationException"],
+            &["Model validation failed"],
+            &["Properties validation failed"],
+            &["InvalidParameterValue"],
+            &["InvalidRequest"],
+            &["MalformedPolicyDocument"],
+            &["Invalid request provided"],
+            &["Value of property", "must be"],
+            &["failed to satisfy constraint"],
+            &["Invalid attribute"],
+        ],
+    ),
+    known(
+        "MT017",
+        "something else still uses it",
+        "A role, policy or other resource cannot go while another one hangs on it.",
+        "Detach what the message names, then run the same command again.",
+        &[
+            &["Cannot delete entity, must"],
+            &["DeleteConflict"],
+            &["has a dependent object"],
+            &["must detach all policies first"],
+            &["is in use"],
+        ],
+    ),
+    known(
+        "MT018",
+        "what it refers to is not there",
+        "A resource that the template names was deleted by hand, is in another region, or was never made.",
+        "`mtlog drift` shows what was deleted by hand. Make it again, or give the right name.",
+        &[
+            &["does not exist"],
+            &["not found"],
+            &["NotFound"],
+            &["NoSuchEntity"],
+            &["cannot be found"],
+            &["NoSuchBucket"],
+        ],
+    ),
+    known(
+        "MT019",
+        "AWS had a failure of its own",
+        "The service answered with an internal error. Nothing in the template is wrong.",
+        "Run the same command again in some minutes.",
+        &[
+            &["Internal Failure"],
+            &["InternalFailure"],
+            &["ServiceInternalError"],
+            &["GeneralServiceException"],
+            &["Service Unavailable"],
+            &["internal error"],
+        ],
+    ),
+    known(
+        "MT020",
+        "a role is too new to be used",
+        "IAM tells all regions of a new role only after some seconds, and a service asked too early.",
+        "Run the same command again.",
+        &[
+            &["cannot be assumed by Lambda"],
+            &["The role defined for the function cannot be assumed"],
+            &["is not authorized to perform: sts:AssumeRole", "role"],
+            &["Role is not authorized"],
+        ],
+    ),
+    known(
+        "MT021",
+        "the stack policy forbids it",
+        "The stack has a policy that protects this resource against updates.",
+        "`aws cloudformation get-stack-policy` shows it. Whoever set it decides whether this update may override it.",
+        &[&["Action denied by stack policy"], &["denied by stack policy"]],
+    ),
+    known(
+        "MT022",
+        "a nested template cannot be read",
+        "CloudFormation could not fetch a nested template from the bucket: it is missing, or the identity may not read it.",
+        "Deploy again: mtlog uploads what is missing. If it is refused, look at the bucket's policy and --bucket.",
+        &[
+            &["S3 error"],
+            &["S3 error", "Access Denied"],
+            &["TemplateURL must"],
+            &["template at", "could not be"],
+            &["Access Denied", "template"],
+        ],
+    ),
+    known(
+        "MT023",
+        "a queue of this name was deleted a moment ago",
+        "SQS keeps a deleted queue's name for sixty seconds.",
+        "Run the same command again in a minute.",
+        &[&["You must wait 60 seconds after deleting a queue"], &["QueueDeletedRecently"]],
+    ),
+    known(
+        "MT024",
+        "the bucket may not publish to the topic",
+        "S3 sends a test message before it takes a notification. The topic's policy, or the policy of its encryption \
+         key, does not let it.",
+        "Let s3.amazonaws.com publish for this bucket in the topic's policy, and use kms:GenerateDataKey and \
+         kms:Decrypt in the key's.",
+        &[&["Unable to validate the following destination configurations"]],
+    ),
+    known(
+        "MT025",
+        "a resource with a fixed name would have to be made anew",
+        "The new one would have to be made before the old one goes, and both would have the same name.",
+        "Undo the change that forces a new one; `mtlog plan` names the property. Or deploy under another --project.",
+        &[&["custom-named resource requires replacing"]],
+    ),
+    known(
+        "MT026",
+        "the credentials ended during the operation",
+        "CloudFormation acts with the credentials that started the operation, and they ended before it did.",
+        "Renew the credentials and run the same command again; sessions of an hour or more last for every stack here.",
+        &[
+            &["security token included in the request is expired"],
+            &["ExpiredToken"],
+            &["HandlerErrorCode: InvalidCredentials"],
+        ],
+    ),
 ];
 
 /// Returns what is known about a failure with this reason.
 pub fn explain(reason: &str) -> Option<&'static Explanation> {
     let reason = reason.to_ascii_lowercase();
     let shows =
-        |signs: &&[&str]| signs.iter().all(|sign| reason.contains(&sign.to_ascii_lowercase()));
-    KNOWN.iter().find(|known| known.signs.iter().any(shows)).map(|known| &known.explanation)
+        |signs: &&&[&str]| signs.iter().all(|sign| reason.contains(&sign.to_ascii_lowercase()));
+    let weight = |signs: &[&str]| -> usize { signs.iter().map(|sign| sign.len()).sum() };
+    KNOWN
+        .iter()
+        .filter_map(|known| {
+            let fits = known.signs.iter().filter(shows).map(|signs| weight(signs)).max()?;
+            Some((fits, &known.explanation))
+        })
+        // Of equal weight, the first.
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, explanation)| explanation)
 }
 
 /// Returns the explanation with this code.

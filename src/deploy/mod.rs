@@ -15,9 +15,14 @@ pub mod difference;
 pub mod parameters;
 pub mod plan;
 pub mod reconcile;
+pub mod saved;
+pub mod schedule;
 pub mod state;
 
+pub mod diagnosis;
+pub mod drift;
 pub mod event;
+pub mod event_file;
 pub mod explain;
 pub mod operation;
 pub mod outputs;

@@ -126,6 +126,32 @@ impl EcrImage {
     pub const fn region(&self) -> &Region {
         &self.region
     }
+
+    /// Returns the repository's name.
+    pub fn repository(&self) -> &str {
+        let path = self.text.split_once('/').map_or("", |(_, path)| path);
+        let end = path.find('@').or_else(|| path.rfind(':')).unwrap_or(path.len());
+        path.get(..end).unwrap_or(path)
+    }
+
+    /// Returns what names one image of the repository.
+    pub fn version(&self) -> ImageVersion<'_> {
+        let path = self.text.split_once('/').map_or("", |(_, path)| path);
+        match (path.split_once('@'), path.rsplit_once(':')) {
+            (Some((_, digest)), _) => ImageVersion::Digest(digest),
+            (None, Some((_, tag))) => ImageVersion::Tag(tag),
+            (None, None) => ImageVersion::Tag(""),
+        }
+    }
+}
+
+/// What names one image of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageVersion<'a> {
+    /// A name that may be moved to another image, unless the repository forbids it.
+    Tag(&'a str),
+    /// The image's own digest.
+    Digest(&'a str),
 }
 
 impl fmt::Display for EcrImage {
@@ -243,10 +269,17 @@ mod tests {
             (image.account().as_str(), image.region().as_str()),
             ("111122223333", "us-east-2")
         );
+        assert_eq!(
+            (image.repository(), image.version()),
+            ("log-processor", ImageVersion::Tag("v1"))
+        );
         let digest = format!(
             "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b@sha256:{}",
             "0".repeat(64)
         );
+        let pinned: EcrImage = digest.parse().unwrap();
+        assert_eq!(pinned.repository(), "a/b");
+        assert!(matches!(pinned.version(), ImageVersion::Digest(d) if d.starts_with("sha256:0")));
         check::<EcrImage>(
             &[(text, text), (&digest, &digest)],
             &[

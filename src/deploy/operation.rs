@@ -56,6 +56,11 @@ pub struct OperationView {
     live: BTreeMap<String, Liveness>,
     began: Option<Timestamp>,
     stack_status: Option<ResourceStatus>,
+    /// Why the whole stack turned back, if its own events say more than which resources failed.
+    turned_back: Option<Failure>,
+    /// What hooks of the organisation said, by the path of the resource.
+    hooks: BTreeMap<String, String>,
+    token: Option<String>,
 }
 
 /// Whether a nested stack still has events that were not read.
@@ -82,7 +87,48 @@ impl OperationView {
             live: BTreeMap::new(),
             began: None,
             stack_status: None,
+            turned_back: None,
+            hooks: BTreeMap::new(),
+            token: None,
         }
+    }
+
+    /// Returns the view of the last operation in a stack's history, which holds the events of the nested stacks too, in
+    /// the order of time.
+    pub fn of_last_operation(root: &str, events: &[StackEvent]) -> Self {
+        let beginning = events.iter().rposition(|event| {
+            event.stack_id == root
+                && event.is_about_the_stack()
+                && event.status.phase() == Phase::Running
+                && !event.status.is_rollback()
+                // The clean-up after an update belongs to it.
+                && event.status != ResourceStatus::UpdateCompleteCleanupInProgress
+        });
+        let mut view = Self::new(root);
+        // The paths of nested stacks are known from earlier operations too.
+        let mut pending: Vec<&StackEvent> =
+            events.iter().filter(|event| event.nested_stack().is_some()).collect();
+        let mut known = usize::MAX;
+        while pending.len() < known {
+            known = pending.len();
+            pending.retain(|event| !view.learn_path(event));
+        }
+        for event in events.iter().skip(beginning.unwrap_or(0)) {
+            view.apply(event);
+        }
+        view
+    }
+
+    /// Learns where a nested stack is in the tree. Returns whether the stack that holds it is known.
+    fn learn_path(&mut self, event: &StackEvent) -> bool {
+        let (Some(nested), Some(prefix)) =
+            (event.nested_stack(), self.prefixes.get(&event.stack_id))
+        else {
+            return false;
+        };
+        let path = joined(prefix, &event.logical_id);
+        self.prefixes.insert(nested.to_owned(), path);
+        true
     }
 
     /// Takes an event in. Returns the row that it changed, if it is about a resource.
@@ -94,12 +140,10 @@ impl OperationView {
             self.stack_event(event);
             return None;
         }
-        let prefix = self.prefixes.get(&event.stack_id)?;
-        let path = if prefix.is_empty() {
-            event.logical_id.clone()
-        } else {
-            format!("{prefix}/{}", event.logical_id)
-        };
+        let path = joined(self.prefixes.get(&event.stack_id)?, &event.logical_id);
+        if let Some(hook) = &event.hook_failure {
+            self.hooks.insert(path.clone(), hook.clone());
+        }
         if let Some(nested) = event.nested_stack() {
             self.prefixes.insert(nested.to_owned(), path.clone());
             let liveness = if event.status.phase() == Phase::Running {
@@ -110,7 +154,12 @@ impl OperationView {
             self.live.insert(nested.to_owned(), liveness);
         }
         if event.status.phase() == Phase::Failed {
-            let reason = event.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
+            let mut reason =
+                event.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
+            // The failure itself only names the hook; why it failed was said before.
+            if let Some(hook) = self.hooks.get(&path) {
+                reason = format!("{}: {hook}", reason.trim_end_matches('.'));
+            }
             self.failures.push(Failure {
                 path: path.clone(),
                 resource_type: event.resource_type.clone(),
@@ -140,7 +189,22 @@ impl OperationView {
     fn stack_event(&mut self, event: &StackEvent) {
         if event.stack_id == self.root {
             self.began.get_or_insert(event.time);
+            self.token = self.token.take().or_else(|| event.token.clone());
             self.stack_status = Some(event.status.clone());
+            let failing = event.status.phase() == Phase::Failed || event.status.is_rollback();
+            if failing
+                && self.turned_back.is_none()
+                && let Some(reason) = event.reason.as_ref().filter(|reason| tells_more(reason))
+            {
+                self.turned_back = Some(Failure {
+                    path: event.logical_id.clone(),
+                    resource_type: event.resource_type.clone(),
+                    status: event.status.clone(),
+                    reason: reason.clone(),
+                    time: event.time,
+                    consequence: false,
+                });
+            }
         } else if event.status.phase() == Phase::Running {
             self.live.insert(event.stack_id.clone(), Liveness::Running);
         }
@@ -217,11 +281,31 @@ impl OperationView {
         failures
     }
 
-    /// Returns the failure that led to the others: the first that is not a mere consequence.
+    /// Returns the token of the operation, if whoever started it gave one.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// Returns the failure that led to the others: the first resource that failed by itself, else what made the whole
+    /// stack turn back, else the first of the consequences, whose cause is not known.
     pub fn root_cause(&self) -> Option<&Failure> {
         let failures = self.failures();
-        failures.iter().find(|failure| !failure.consequence).or_else(|| failures.first()).copied()
+        failures
+            .iter()
+            .find(|failure| !failure.consequence)
+            .copied()
+            .or(self.turned_back.as_ref())
+            .or_else(|| failures.first().copied())
     }
+}
+
+/// Whether a stack's reason for turning back is a cause of its own, and not the list of resources that failed.
+fn tells_more(reason: &str) -> bool {
+    !reason.contains("The following resource(s) failed") && !reason.contains("mbedded stack")
+}
+
+fn joined(prefix: &str, logical_id: &str) -> String {
+    if prefix.is_empty() { logical_id.to_owned() } else { format!("{prefix}/{logical_id}") }
 }
 
 /// Whether a resource failed only because something else did.
@@ -259,6 +343,7 @@ mod tests {
             time: Timestamp::from_second(1_700_000_000 + second).unwrap(),
             token: None,
             stabilising: false,
+            hook_failure: None,
         }
     }
 

@@ -133,6 +133,8 @@ pub struct StackEvent {
     pub token: Option<String>,
     /// Whether the configuration is applied and only the stabilisation is waited for.
     pub stabilising: bool,
+    /// What a hook of the organisation said when it refused the resource.
+    pub hook_failure: Option<String>,
 }
 
 impl StackEvent {

@@ -31,7 +31,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(700),
-            longest: Duration::from_secs(3),
+            longest: Duration::from_millis(2_500),
             limit: Duration::from_secs(60 * 60),
         }
     }
@@ -135,79 +135,53 @@ const EVENTS_DUE: Duration = Duration::from_secs(20);
 const FINAL_LOOKS: u32 = 3;
 
 /// Watches an operation until it ends. Throttling and network failures only slow it down.
+///
+/// A look is one call: the stack itself and the nested stacks at work take turns. Only the first look and the last one
+/// read everything, so that a watcher who joins sees the whole history, and no failure is missed.
 pub async fn watch(
     client: &CloudFormation,
     history: History,
     patience: Patience,
     on_event: &mut impl FnMut(DeployEvent),
 ) -> Watched {
-    let mut view = OperationView::new(&history.stack);
-    let mut newest: BTreeMap<String, String> = BTreeMap::new();
-    if let Some(last) = history.last {
-        newest.insert(history.stack.clone(), last);
-    }
+    let root = history.stack.clone();
+    let mut reader = Reader {
+        client,
+        view: OperationView::new(&root),
+        newest: history.last.map(|last| (root.clone(), last)).into_iter().collect(),
+        root,
+        turn: 0,
+    };
     let began = Instant::now();
     let mut undoing = false;
     let mut troubles: u32 = 0;
     let mut looks: u32 = 0;
     loop {
-        let mut trouble = None;
-        // The root's events name nested stacks, whose events may name more.
-        let mut pending = vec![history.stack.clone()];
-        let mut visited = Vec::new();
-        while let Some(stack) = pending.pop() {
-            match client
-                .events(&stack, newest.get(&stack).map(String::as_str), LONGEST_HISTORY)
-                .await
-            {
-                Ok(events) => {
-                    for event in &events {
-                        // A nested stack's earlier operations are not ours.
-                        let old = stack != history.stack
-                            && view.began().is_some_and(|began| event.time < began);
-                        if !old && let Some(row) = view.apply(event) {
-                            on_event(DeployEvent::Resource(row.clone()));
-                        }
-                    }
-                    view.was_read(&stack);
-                    if let Some(last) = events.last() {
-                        newest.insert(stack.clone(), last.id.clone());
-                    }
-                }
-                Err(fault) if fault.class() == FaultClass::Credentials => {
-                    return Watched::LostAccess(Box::new(fault));
-                }
-                // A stack that is gone for good has no history left to read.
-                Err(fault) if fault.class() == FaultClass::Missing => view.was_read(&stack),
-                Err(fault) => trouble = Some(fault),
-            }
-            visited.push(stack);
-            pending = view
-                .nested_to_read()
-                .into_iter()
-                .filter(|stack| !visited.contains(stack))
-                .collect();
-        }
+        let mut trouble = reader.look(on_event).await.err();
         let stack_rests = trouble.is_none()
-            && view.stack_status().is_some_and(|status| status.phase() != Phase::Running);
-        let nothing_heard = view.stack_status().is_none() && began.elapsed() > EVENTS_DUE;
-        if stack_rests || nothing_heard {
-            match client.presence(&history.stack).await {
+            && reader.view.stack_status().is_some_and(|status| status.phase() != Phase::Running);
+        let nothing_heard = reader.view.stack_status().is_none() && began.elapsed() > EVENTS_DUE;
+        if stack_rests {
+            trouble = reader.sweep(on_event).await.err();
+        }
+        if trouble.is_none() && (stack_rests || nothing_heard) {
+            match client.presence(&reader.root).await {
                 Ok(presence) => {
                     looks += 1;
                     if let Some((status, stack)) = ending(presence, looks) {
-                        return Watched::Ended(Box::new(Ended { status, stack, view }));
+                        return Watched::Ended(Box::new(Ended {
+                            status,
+                            stack,
+                            view: reader.view,
+                        }));
                     }
-                }
-                Err(fault) if fault.class() == FaultClass::Credentials => {
-                    return Watched::LostAccess(Box::new(fault));
                 }
                 Err(fault) => trouble = Some(fault),
             }
         } else {
             looks = 0;
         }
-        if view.is_rolling_back() && !std::mem::replace(&mut undoing, true) {
+        if reader.view.is_rolling_back() && !std::mem::replace(&mut undoing, true) {
             on_event(DeployEvent::RollingBack);
         }
         on_event(DeployEvent::Looked);
@@ -215,6 +189,9 @@ pub async fn watch(
             return Watched::TimedOut;
         }
         let pause = match trouble {
+            Some(fault) if fault.class() == FaultClass::Credentials => {
+                return Watched::LostAccess(Box::new(fault));
+            }
             Some(fault) => {
                 troubles += 1;
                 let pause = jittered(
@@ -231,6 +208,70 @@ pub async fn watch(
             }
         };
         sleep(pause).await;
+    }
+}
+
+/// Reads the events of a tree of stacks.
+struct Reader<'a> {
+    client: &'a CloudFormation,
+    root: String,
+    view: OperationView,
+    /// The newest event that was read of each stack.
+    newest: BTreeMap<String, String>,
+    turn: usize,
+}
+
+impl Reader<'_> {
+    /// Reads the stack whose turn it is; the first time, all of them.
+    async fn look(&mut self, on_event: &mut impl FnMut(DeployEvent)) -> Result<(), Fault> {
+        let turn = self.turn;
+        self.turn += 1;
+        let nested = self.view.nested_to_read();
+        let next = nested.get((turn / 2).checked_rem(nested.len()).unwrap_or(0));
+        match next {
+            Some(stack) if turn % 2 == 1 => self.read(&stack.clone(), on_event).await,
+            _ => self.read(&self.root.clone(), on_event).await,
+        }?;
+        if turn == 0 { self.sweep(on_event).await } else { Ok(()) }
+    }
+
+    /// Reads every nested stack that is at work or has ended since; their events may name more.
+    async fn sweep(&mut self, on_event: &mut impl FnMut(DeployEvent)) -> Result<(), Fault> {
+        let mut visited: Vec<String> = Vec::new();
+        while let Some(stack) =
+            self.view.nested_to_read().into_iter().find(|stack| !visited.contains(stack))
+        {
+            self.read(&stack, on_event).await?;
+            visited.push(stack);
+        }
+        Ok(())
+    }
+
+    async fn read(
+        &mut self,
+        stack: &str,
+        on_event: &mut impl FnMut(DeployEvent),
+    ) -> Result<(), Fault> {
+        let after = self.newest.get(stack).map(String::as_str);
+        let events = match self.client.events(stack, after, LONGEST_HISTORY).await {
+            Ok(events) => events,
+            // A stack that is gone for good has no history left to read.
+            Err(fault) if fault.class() == FaultClass::Missing => Vec::new(),
+            Err(fault) => return Err(fault),
+        };
+        for event in &events {
+            // A nested stack's earlier operations are not ours.
+            let old =
+                stack != self.root && self.view.began().is_some_and(|began| event.time < began);
+            if !old && let Some(row) = self.view.apply(event) {
+                on_event(DeployEvent::Resource(row.clone()));
+            }
+        }
+        self.view.was_read(stack);
+        if let Some(last) = events.last() {
+            self.newest.insert(stack.to_owned(), last.id.clone());
+        }
+        Ok(())
     }
 }
 

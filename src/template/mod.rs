@@ -3,3 +3,4 @@
 pub mod catalogue;
 pub mod document;
 pub mod evaluate;
+pub mod validate;

@@ -1,7 +1,34 @@
 //! Failures as text: what and why, then what may help, then what to run next.
 
+use serde::Serialize;
+
 use super::style::{Palette, printable};
 use crate::error::CliError;
+
+/// A failure, for programs.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis<'a> {
+    exit: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// What failed, then its causes.
+    messages: Vec<String>,
+    hints: &'a [String],
+    next: &'a [String],
+}
+
+impl<'a> Diagnosis<'a> {
+    /// Returns the failure's parts.
+    pub fn of(error: &'a CliError) -> Self {
+        Self {
+            exit: error.status() as u8,
+            code: error.code(),
+            messages: error.chain(),
+            hints: error.hints(),
+            next: error.next_commands(),
+        }
+    }
+}
 
 /// Returns `error` as lines of text.
 pub fn render(error: &CliError, palette: Palette) -> String {

@@ -9,8 +9,15 @@ pub mod style;
 pub mod table;
 pub mod usage;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::{
@@ -27,7 +34,12 @@ pub enum OutputFormat {
     Table,
     /// For programs: one JSON document with `"schema": 1`.
     Json,
+    /// For programs that watch: one JSON record a line, as things happen.
+    Ndjson,
 }
+
+/// The form of the records of `--output ndjson`; it changes when an old reader would misread a record.
+const RECORDS_SCHEMA: &str = "mtlog.events/1";
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -75,6 +87,10 @@ pub struct Ui {
     palette: Palette,
     interactive: bool,
     animated: bool,
+    /// The display that moves at the foot of the screen, while there is one.
+    moving: Mutex<Option<ProgressBar>>,
+    /// Whether the first record, which names the schema, is out.
+    introduced: AtomicBool,
 }
 
 impl Ui {
@@ -108,6 +124,8 @@ impl Ui {
                 && !plain_terminal
                 && environment.get("CI").is_none()
                 && verbosity == Verbosity::Normal,
+            moving: Mutex::new(None),
+            introduced: AtomicBool::new(false),
         }
     }
 
@@ -115,6 +133,10 @@ impl Ui {
     pub fn emit(&self, report: &impl Report) -> Result<(), CliError> {
         match self.output {
             OutputFormat::Json => self.emit_json(report),
+            OutputFormat::Ndjson => {
+                self.record("result", report);
+                Ok(())
+            }
             OutputFormat::Table => {
                 self.data(&report.text(self.data_palette));
                 Ok(())
@@ -133,10 +155,48 @@ impl Ui {
         Ok(())
     }
 
+    /// Prints one record of `--output ndjson`; for every other form nothing.
+    ///
+    /// The first line names the schema: a reader knows from it what the others mean.
+    pub fn record(&self, kind: &str, content: &impl Serialize) {
+        if self.output != OutputFormat::Ndjson {
+            return;
+        }
+        let mut text = String::new();
+        if !self.introduced.swap(true, Ordering::Relaxed) {
+            let version = env!("CARGO_PKG_VERSION");
+            let first =
+                serde_json::json!({"type": "version", "schema": RECORDS_SCHEMA, "cli": version});
+            text.push_str(&format!("{first}\n"));
+        }
+        let mut record = serde_json::Map::from_iter([("type".to_owned(), kind.into())]);
+        match serde_json::to_value(content) {
+            Ok(serde_json::Value::Object(fields)) => record.extend(fields),
+            Ok(other) => drop(record.insert("value".to_owned(), other)),
+            Err(error) => drop(record.insert("error".to_owned(), error.to_string().into())),
+        }
+        text.push_str(&format!("{}\n", serde_json::Value::Object(record)));
+        self.data(&text);
+    }
+
+    /// Whether what happens is told to a program as it happens.
+    pub fn is_streaming(&self) -> bool {
+        self.output == OutputFormat::Ndjson
+    }
+
+    /// Names the display that lines have to stay clear of, until it is taken away.
+    pub(in crate::ui) fn keep_clear_of(&self, display: Option<&ProgressBar>) {
+        if let Ok(mut moving) = self.moving.lock() {
+            *moving = display.cloned();
+        }
+    }
+
     /// Prints text to standard output as it is. A reader that has gone away is no failure of ours.
     pub fn data(&self, text: &str) {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let written = self.above_the_display(|| {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        });
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
@@ -173,6 +233,11 @@ impl Ui {
     /// Prints a failure.
     pub fn error(&self, error: &CliError) {
         self.line(error::render(error, self.palette).trim_end());
+        self.record("diagnosis", &error::Diagnosis::of(error));
+        for other in error.also() {
+            self.line("");
+            self.error(other);
+        }
     }
 
     /// Returns the colours of standard error.
@@ -202,7 +267,15 @@ impl Ui {
 
     /// Writes a line to standard error; when that is gone there is nobody left to tell.
     fn line(&self, text: &str) {
-        let mut stderr = io::stderr().lock();
-        drop(writeln!(stderr, "{text}"));
+        self.above_the_display(|| drop(writeln!(io::stderr().lock(), "{text}")));
+    }
+
+    /// Prints without tearing the moving display apart, if there is one.
+    fn above_the_display<T>(&self, print: impl FnOnce() -> T) -> T {
+        let display = self.moving.lock().ok().and_then(|moving| moving.clone());
+        match display {
+            Some(display) => display.suspend(print),
+            None => print(),
+        }
     }
 }

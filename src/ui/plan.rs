@@ -10,7 +10,7 @@ use super::{
     table::Table,
 };
 use crate::deploy::{
-    change::{Action, Fate, Replacement, ResourceChange},
+    change::{Action, Fate, Replacement, ResourceChange, Stake},
     parameters::ParameterChange,
     plan::Operation,
     target::Target,
@@ -51,6 +51,8 @@ pub struct PlanView {
     pub wired: BTreeMap<String, String>,
     /// Resources that change.
     pub changes: Vec<ResourceChange>,
+    /// What is lost, or stops.
+    pub stakes: Vec<Stake>,
     /// The bucket that would be made.
     pub new_bucket: Option<String>,
     /// How many changes CloudFormation lists as possible although they cannot happen.
@@ -205,6 +207,9 @@ impl PlanView {
             }
             text.push_str(line.trim_end());
             text.push('\n');
+            for stake in self.stakes.iter().filter(|stake| stake.path == change.path) {
+                text.push_str(&format!("      {}\n", palette.bad(&printable(&stake.what))));
+            }
             for property in &change.properties {
                 let path = property.path.strip_prefix("Properties.").unwrap_or(&property.path);
                 text.push_str(&format!("      {}", printable(path)));
@@ -332,6 +337,10 @@ mod tests {
             tags: Vec::new(),
             wired: BTreeMap::new(),
             changes,
+            stakes: vec![Stake {
+                path: "SQSStack/DLQ".to_owned(),
+                what: "212 messages wait in it".to_owned(),
+            }],
             new_bucket: None,
             hidden: 0,
             uploads: 0,
@@ -367,6 +376,7 @@ mod tests {
         regional  p-production  us-east-2  account 111111111111
           The stack will be updated.
           - SQSStack/DLQ               AWS::SQS::Queue  DELETED WITH ITS DATA
+              212 messages wait in it
           ~ SQSStack/LogDeliveryQueue  Queue
               VisibilityTimeout: 900 -> 1900
           Plan: 0 to add, 1 to change, 1 to remove.

@@ -1,6 +1,7 @@
 //! Questions, and the answers that flags give in advance.
 
 use dialoguer::{Confirm, Input, theme::ColorfulTheme};
+use mtlog_processor::model::secret::Secret;
 
 use super::{Ui, style::Palette};
 use crate::error::{CliError, ExitStatus, Message};
@@ -78,6 +79,28 @@ impl Ui {
             .interact_text()
             .map_err(|error| CliError::new(ExitStatus::Declined, error))?;
         if typed.trim() == name { Ok(Consent(())) } else { Err(declined()) }
+    }
+
+    /// Asks for the code that a device for the second factor shows.
+    pub fn code(&self, device: &str) -> Result<Secret<String>, CliError> {
+        if !self.can_ask() {
+            let text = format!(
+                "the role demands a code of the device `{device}`, and nobody can be asked here"
+            );
+            return Err(CliError::new(ExitStatus::Access, Message(text)).hint(
+                "run any command with this profile in a terminal first: its session is kept for an hour, also by the AWS CLI",
+            ));
+        }
+        let typed: String = Input::with_theme(&self.theme())
+            .with_prompt(format!("Code of the device {device}"))
+            .validate_with(|text: &String| {
+                let code = text.trim();
+                let legal = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+                if legal { Ok(()) } else { Err("it has six digits") }
+            })
+            .interact_text()
+            .map_err(|error| CliError::new(ExitStatus::Declined, error))?;
+        Ok(Secret::new(typed.trim().to_owned()))
     }
 
     fn theme(&self) -> ColorfulTheme {

@@ -65,9 +65,70 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Shortens a line to so many columns. Colours take no room and are ended.
+pub fn truncated(text: &str, columns: usize) -> String {
+    const END: &str = "\u{1b}[0m";
+    if visible(text).count() <= columns {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    let mut room = columns.saturating_sub(1);
+    let mut characters = text.chars();
+    let mut coloured = false;
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            short.push(character);
+            coloured = true;
+            for part in characters.by_ref() {
+                short.push(part);
+                if part == 'm' {
+                    break;
+                }
+            }
+        } else if room == 0 {
+            break;
+        } else {
+            short.push(character);
+            room -= 1;
+        }
+    }
+    if columns > 0 {
+        short.push('…');
+    }
+    if coloured {
+        short.push_str(END);
+    }
+    short
+}
+
+/// The characters of a text that take room on the screen.
+fn visible(text: &str) -> impl Iterator<Item = char> {
+    let mut escaped = false;
+    text.chars().filter(move |character| {
+        let hidden = escaped || *character == '\u{1b}';
+        escaped = hidden && *character != 'm';
+        !hidden
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_cut_by_what_is_seen_of_it() {
+        let red = Palette::Colour.bad("abcdef");
+        for (text, columns, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("", 0, ""),
+            ("ab", 0, ""),
+            (red.as_str(), 6, red.as_str()),
+            (red.as_str(), 3, "\u{1b}[31mab…\u{1b}[0m"),
+        ] {
+            assert_eq!(truncated(text, columns), expected, "{text} {columns}");
+        }
+    }
 
     #[test]
     fn plain_text_stays_as_it_is() {

@@ -52,6 +52,13 @@ impl Mtlog {
         fs::write(self.directory.path().join(name), text).expect("a written file");
     }
 
+    /// Writes a file below the home, with the directories that lead to it.
+    pub(crate) fn write_in(&self, path: &str, text: &str) {
+        let path = self.directory.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        fs::write(path, text).expect("a written file");
+    }
+
     /// Prepares a run, for tests that talk to the process.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtlog"));

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench::{self, Bench};
 use crate::demo::{DemoOptions, Workload};
 use crate::steps::{self, Step};
 
@@ -16,6 +17,10 @@ pub(crate) enum Task {
     Test(Vec<&'static Step>),
     Demo(DemoOptions),
     Kubernetes,
+    /// Runs these benchmarks, or all of them.
+    Bench(Vec<&'static Bench>),
+    /// Records the terminal sessions in `docs/`.
+    Record,
     Memory,
     /// Runs the emulator in the foreground, on this port or on a free one.
     Emulator(Option<u16>),
@@ -32,6 +37,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
         "demo" => parse_demo(arguments),
         "emulator" => parse_emulator(arguments),
         "k8s" => without_arguments(Task::Kubernetes, arguments),
+        "bench" => {
+            arguments.map(|name| bench::named(&name)).collect::<Result<_>>().map(Task::Bench)
+        }
+        "record" => without_arguments(Task::Record, arguments),
         "memory" => without_arguments(Task::Memory, arguments),
         "tidy" => without_arguments(Task::Tidy, arguments),
         other => bail!("there is no task `{other}`"),
@@ -45,6 +54,11 @@ pub(crate) fn usage() -> String {
         .map(|step| format!("      {:<10} {}", step.name, step.purpose))
         .collect::<Vec<_>>()
         .join("\n");
+    let benches = bench::ALL
+        .iter()
+        .map(|bench| format!("      {:<10} {}", bench.name, bench.purpose))
+        .collect::<Vec<_>>()
+        .join("\n");
     format!(
         "usage: cargo xtask TASK
 
@@ -56,6 +70,9 @@ pub(crate) fn usage() -> String {
                                       and checks the memory; --keep leaves the emulator up until Ctrl-C)
   k8s                                 Build and validate the Kubernetes manifests and run the collector's program;
                                       counts resources, schemas and VRL cases
+  bench [NAME...]                     Run benchmarks:
+{benches}
+  record                              Record the terminal sessions in docs/ (needs tmux)
   memory                              Check the peak memory of the processor on one large object
   emulator [--port N]                 Run the emulator on loopback until Ctrl-C
   tidy                                Check the rules that are particular to this repository"
@@ -126,6 +143,8 @@ mod tests {
         check("", Ok(Task::Help));
         check("tidy", Ok(Task::Tidy));
         check("k8s", Ok(Task::Kubernetes));
+        check("bench decode", Ok(Task::Bench(vec![bench::named("decode").unwrap()])));
+        check("record", Ok(Task::Record));
         check("test", Ok(Task::Test(vec![])));
         check(
             "test tidy fmt",
@@ -154,6 +173,7 @@ mod tests {
     fn a_wrong_command_line_is_named() {
         check("tset", Err("there is no task `tset`"));
         check("tidy now", Err("unexpected argument `now`"));
+        check("bench decoding", Err("there is no benchmark `decoding`"));
         check("test clipy", Err("there is no step `clipy`"));
         check("demo --records", Err("`--records` needs a number"));
         check("demo --records many", Err("`--records` needs a number, not `many`"));

@@ -8,6 +8,7 @@
 )]
 
 mod arguments;
+mod bench;
 mod command;
 mod demo;
 mod emulator;
@@ -16,6 +17,7 @@ mod kubernetes;
 mod memory;
 mod mtlog;
 mod python;
+mod record;
 mod repository;
 mod scratch;
 mod steps;
@@ -53,6 +55,8 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Test(chosen) => return steps::run(&repository, chosen),
         Task::Demo(options) => demo::run(&repository, options)?,
         Task::Kubernetes => kubernetes::run(&repository)?,
+        Task::Bench(chosen) => bench::run(&repository, chosen)?,
+        Task::Record => record::run(&repository)?,
         Task::Memory => memory::run(&repository)?,
         Task::Emulator(port) => emulator::run(&repository, *port)?,
         Task::Tidy => tidy::run(&repository)?,

@@ -13,14 +13,13 @@ use crate::{
 pub(in crate::commands) fn step(error: ExecuteError) -> CliError {
     match error {
         ExecuteError::Call { what, fault } => CliError::aws(format!("failed to {what}"), *fault),
-        ExecuteError::ChangeSetRefused { .. } => {
-            let known = explain(&error.to_string());
+        ExecuteError::ChangeSetRefused { ref reason, ref checks, .. } => {
+            // What was found deepest says most.
+            let known = checks.iter().rev().chain([reason]).find_map(|text| explain(text));
             let error = CliError::new(ExitStatus::Preflight, error)
                 .hint("nothing was changed; CloudFormation checks template and parameters before it begins");
             match known {
-                Some(known) => {
-                    error.hint(format!("{} [{}]", known.title, known.code)).hint(known.fix)
-                }
+                Some(known) => error.explained(known),
                 None => error,
             }
         }

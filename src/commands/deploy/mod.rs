@@ -2,10 +2,15 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comments of flags are help texts")]
 
+mod apply;
+mod dry_run;
 mod failure;
+mod fleet;
 mod next;
+mod preflight;
 mod report;
 mod stack;
+mod stakes;
 mod upstream;
 mod view;
 
@@ -16,20 +21,26 @@ use std::{
     time::Duration,
 };
 
+pub use self::apply::{ApplyArgs, run as run_apply};
 pub(super) use self::failure::step as step_failed;
-use self::report::DeployReport;
+use self::fleet::Fleet;
 use super::{
     Context,
     target::{self, Opened},
 };
 use crate::{
-    cli::{ConnectionArgs, ConsentArgs},
+    cli::{ConsentArgs, FleetConnectionArgs},
     config::deploy::{DeployFlags, Part},
-    deploy::plan::Operation,
-    error::{CliError, ExitStatus},
-    ui::{plan::Plans, prompt::Answers},
+    deploy::{
+        saved::{SavedPlan, SavedStack},
+        schedule,
+        target::Target,
+    },
+    error::{CliError, ExitStatus, Message},
+    ui::{progress::Progress, prompt::Answers},
 };
 use clap::Args;
+use mtlog_processor::model::ids::Region;
 
 /// Create or update stacks
 ///
@@ -43,13 +54,16 @@ Examples:
   mtlog deploy global --dry-run
   mtlog deploy global regional -e production -r us-east-2 --include-sqs
   mtlog deploy customer -r us-east-2 --central-role-arn arn:aws:iam::111122223333:role/ROSA-CentralLogDistributionRole-0123abcd
-  mtlog deploy cluster -e production -r us-east-2 --cluster-name c1 --oidc-provider oidc.op1.openshiftapps.com/2abc")]
+  mtlog deploy cluster -e production -r us-east-2 --cluster-name c1 --oidc-provider oidc.op1.openshiftapps.com/2abc
+  mtlog deploy regional -e production --waves 'us-east-2; us-west-2,eu-west-1' --bake 10m")]
 pub struct DeployArgs {
     /// Show what would happen and change nothing; no call that writes is made
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
     what: WhatArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     /// Stop watching after so many minutes; the operation goes on
@@ -63,19 +77,65 @@ pub struct DeployArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  mtlog plan all -e production -r us-east-2 --detailed-exitcode")]
+  mtlog plan all -e production -r us-east-2 --detailed-exitcode
+  mtlog plan regional -e production -r us-east-2 --save plan.json")]
 pub struct PlanArgs {
     /// End with exit status 2 if anything would change
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Write the plan to a new file, for `mtlog apply`
+    #[arg(long, value_name = "PATH")]
+    save: Option<PathBuf>,
     #[command(flatten)]
     what: WhatArgs,
+}
+
+/// How several regions are deployed to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Several regions")]
+struct PaceArgs {
+    /// Regions in waves: those of one wave at the same time, the next wave when all went well
+    #[arg(long, value_name = "R; R,R", conflicts_with = "region")]
+    waves: Option<String>,
+    /// Watch a wave for so long before the next: stop if messages arrive in a dead-letter queue (90s, 10m)
+    #[arg(long, value_name = "TIME", value_parser = bake_time, requires = "waves")]
+    bake: Option<Duration>,
+}
+
+impl PaceArgs {
+    fn waves(&self) -> Result<Option<Vec<Vec<Region>>>, CliError> {
+        let read = |text: &String| {
+            schedule::waves(text).map_err(|problem| {
+                CliError::new(ExitStatus::Usage, Message(format!("--waves: {problem}")))
+            })
+        };
+        self.waves.as_ref().map(read).transpose()
+    }
+
+    fn bake(&self) -> Duration {
+        self.bake.unwrap_or_default()
+    }
+}
+
+/// Reads a time such as `90s`, `10m` or `1h`.
+fn bake_time(text: &str) -> Result<Duration, String> {
+    let rule = || format!("`{text}` is no time: it looks like 90s, 10m or 1h");
+    let unit = text.chars().last().ok_or_else(rule)?;
+    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| rule())?;
+    let seconds = match unit {
+        's' => number,
+        'm' => number.saturating_mul(60),
+        'h' => number.saturating_mul(3600),
+        _ => return Err(rule()),
+    };
+    Ok(Duration::from_secs(seconds))
 }
 
 /// What is deployed, and how.
 #[derive(Debug, Args)]
 struct WhatArgs {
-    /// What to deploy: global, regional, customer, cluster, cluster/vector, cluster/processor, all
+    /// What to deploy: global, regional (or its part: regional/core, regional/sqs, regional/lambda, regional/alarms),
+    /// customer, cluster, cluster/vector, cluster/processor, all
     #[arg(value_name = "TARGET", required = true, num_args = 1..)]
     targets: Vec<String>,
 
@@ -152,7 +212,7 @@ struct WhatArgs {
     oidc_audience: Option<String>,
 
     #[command(flatten)]
-    connection: ConnectionArgs,
+    connection: FleetConnectionArgs,
 }
 
 impl WhatArgs {
@@ -166,8 +226,20 @@ impl WhatArgs {
             Some(path) => Some(read_secret(path)?),
             None => self.external_id.clone(),
         };
+        // A part of the regional stack is that stack with the part.
+        let part_named = |name: &str| self.targets.iter().any(|target| target == name);
+        let targets = self
+            .targets
+            .iter()
+            .map(|target| match target.as_str() {
+                "regional/core" | "regional/sqs" | "regional/lambda" | "regional/alarms" => {
+                    "regional".to_owned()
+                }
+                other => other.to_owned(),
+            })
+            .collect();
         Ok(DeployFlags {
-            targets: self.targets.clone(),
+            targets,
             project: self.project.clone(),
             environment: self.environment.clone(),
             stack_name: self.stack_name.clone(),
@@ -179,9 +251,9 @@ impl WhatArgs {
             cluster_name: self.cluster_name.clone(),
             oidc_provider: self.oidc_provider.clone(),
             oidc_audience: self.oidc_audience.clone(),
-            sqs: part(self.include_sqs, self.without_sqs),
-            lambda: part(self.include_lambda, self.without_lambda),
-            alarms: part(self.include_alarms, self.without_alarms),
+            sqs: part(self.include_sqs || part_named("regional/sqs"), self.without_sqs),
+            lambda: part(self.include_lambda || part_named("regional/lambda"), self.without_lambda),
+            alarms: part(self.include_alarms || part_named("regional/alarms"), self.without_alarms),
             parameters: self.parameters.clone(),
             connection: self.connection.flags(),
         })
@@ -206,14 +278,25 @@ fn read_secret(path: &Path) -> Result<String, CliError> {
     }
 }
 
-/// What the deployment of every stack of one run shares.
+/// What the deployment of every stack in one region shares.
 struct Run<'a> {
     context: &'a Context<'a>,
+    progress: &'a Progress<'a>,
     opened: Opened,
+    /// Where the global stack of this command is, or would be made.
+    home: Region,
     answers: Answers,
     timeout: Duration,
-    /// Whether stacks that this run would make first count as if they were there.
-    foresight: Foresight,
+    /// The plan that is carried out, if it comes from a file.
+    plan: Option<&'a SavedPlan>,
+}
+
+impl Run<'_> {
+    /// Returns what the plan file says about a stack of this region.
+    fn saved(&self, target: Target) -> Option<&SavedStack> {
+        let region = &self.opened.place.region;
+        self.plan?.stacks.iter().find(|saved| saved.target == target && saved.region == *region)
+    }
 }
 
 /// Whether values that are not there yet are imagined.
@@ -227,65 +310,38 @@ enum Foresight {
 
 /// Runs `mtlog deploy`.
 pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus, CliError> {
-    let run = Run {
+    let flags = args.what.flags()?;
+    let waves = args.pace.waves()?;
+    let opened = target::open_at_rate(context, &flags, args.what.connection.max_api_rate()).await?;
+    let fleet = Fleet {
         context,
-        opened: target::open(context, &args.what.flags()?).await?,
         answers: args.consent.answers(),
         timeout: Duration::from_secs(args.timeout.saturating_mul(60)),
-        foresight: if args.dry_run { Foresight::Imagined } else { Foresight::None },
+        bake: args.pace.bake(),
+        plan: None,
     };
-    if args.dry_run { dry_run(&run).await.map(|_| ExitStatus::Success) } else { deploy(&run).await }
+    if args.dry_run {
+        fleet::plan(&fleet, &opened, waves.as_deref()).await?;
+        return Ok(ExitStatus::Success);
+    }
+    fleet::deploy(&fleet, &opened, waves.as_deref()).await
 }
 
 /// Runs `mtlog plan`.
 pub async fn run_plan(context: &Context<'_>, args: &PlanArgs) -> Result<ExitStatus, CliError> {
-    let run = Run {
+    let flags = args.what.flags()?;
+    let opened = target::open_at_rate(context, &flags, args.what.connection.max_api_rate()).await?;
+    let fleet = Fleet {
         context,
-        opened: target::open(context, &args.what.flags()?).await?,
         answers: Answers::default(),
         timeout: Duration::ZERO,
-        foresight: Foresight::Imagined,
+        bake: Duration::ZERO,
+        plan: None,
     };
-    let changes = dry_run(&run).await?;
+    let planned = fleet::plan(&fleet, &opened, None).await?;
+    let changes = planned.changes();
+    if let Some(path) = &args.save {
+        apply::save(context, path, planned)?;
+    }
     Ok(if changes && args.detailed_exitcode { ExitStatus::Different } else { ExitStatus::Success })
-}
-
-/// Prints the plans. Returns whether anything would change.
-async fn dry_run(run: &Run<'_>) -> Result<bool, CliError> {
-    let mut plans = Vec::new();
-    let mut failure = None;
-    for target in &run.opened.settings.targets {
-        match stack::planned(run, *target).await {
-            Ok(stack::Planned { view, refusal }) => {
-                plans.push(view);
-                failure = failure.or(refusal);
-            }
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
-        }
-    }
-    let changes = plans.iter().any(|plan| plan.operation != Operation::Nothing);
-    run.context.ui.emit(&Plans { plans })?;
-    failure.map_or(Ok(changes), Err)
-}
-
-async fn deploy(run: &Run<'_>) -> Result<ExitStatus, CliError> {
-    let mut report = DeployReport::default();
-    for target in &run.opened.settings.targets {
-        match stack::deployed(run, *target).await {
-            Ok(stack) => report.stacks.push(stack),
-            // What was deployed before the failure is there, and its outputs are worth having.
-            Err(error) => {
-                if !report.stacks.is_empty() {
-                    run.context.ui.emit(&report)?;
-                }
-                return Err(error);
-            }
-        }
-    }
-    run.context.ui.emit(&report)?;
-    next::suggest(run, &report);
-    Ok(ExitStatus::Success)
 }

@@ -1,12 +1,11 @@
 //! What is worth doing after a deployment.
 
-use super::{Run, report::DeployReport};
+use super::{Run, report::DeployedStack};
 use crate::deploy::target::Target;
 
 /// Says what is worth doing next, by what was deployed last.
-pub(super) fn suggest(run: &Run<'_>, report: &DeployReport) {
+pub(super) fn suggest(run: &Run<'_>, stack: &DeployedStack) {
     let ui = run.context.ui;
-    let Some(stack) = report.stacks.last() else { return };
     let region = &run.opened.place.region;
     let flags = run.opened.typed_flags();
     let output = |name: &str| stack.outputs().get(name).map(String::as_str);

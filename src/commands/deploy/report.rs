@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use mtlog_processor::model::ids::Region;
 use serde::Serialize;
 
 use crate::{
     deploy::{outputs, stack::Stack, target::Target},
-    ui::{Report, table::Table},
+    ui::{Report, Ui, table::Table},
 };
 
 /// What was done to a stack.
@@ -50,6 +51,14 @@ impl DeployedStack {
         }
     }
 
+    pub(super) fn stack(&self) -> &str {
+        &self.stack
+    }
+
+    pub(super) fn is_in(&self, region: &Region) -> bool {
+        self.region == region.as_str()
+    }
+
     pub(super) const fn target(&self) -> Target {
         self.target
     }
@@ -70,13 +79,22 @@ pub(super) struct DeployReport {
     pub(super) stacks: Vec<DeployedStack>,
 }
 
+impl DeployReport {
+    /// Adds a stack, and tells a program that watches of its outputs.
+    pub(super) fn add(&mut self, ui: &Ui, stack: DeployedStack) {
+        ui.record("outputs", &stack);
+        self.stacks.push(stack);
+    }
+}
+
 impl Report for DeployReport {
     fn tables(&self) -> Vec<Table> {
         self.stacks
             .iter()
             .map(|stack| {
-                let mut table =
-                    Table::new(["OUTPUT", "VALUE"]).titled(&stack.stack).or_say("  no outputs");
+                let mut table = Table::new(["OUTPUT", "VALUE"])
+                    .titled(format!("{} in {}", stack.stack, stack.region))
+                    .or_say("  no outputs");
                 for (name, value) in &stack.outputs {
                     // Instructions of many lines belong to `mtlog outputs`.
                     if !value.contains('\n') {

@@ -1,22 +1,26 @@
 //! One stack: observe, plan, confirm, execute, report.
 
+use std::{collections::BTreeSet, future::Future};
+
 use jiff::Timestamp;
 
 use super::{
-    Run, failure,
+    Foresight, Run, failure, preflight,
     report::{DeployedStack, Done},
-    upstream,
-    view::{estimate, missing_bucket, note, view, warning},
+    stakes, upstream,
+    view::{estimate, missing_bucket, view, warning},
 };
 use crate::{
     aws::cloudformation::{ChangeSetKind, CloudFormation},
     commands::watching::{self, Watch},
     deploy::{
+        change::{ResourceChange, Stake},
         desired::{desired, usual_bucket},
-        execute::{self, Prepared, Ready},
+        execute::{self, ExecuteError, Prepared, Ready},
         observe::{self, Observed},
         plan::{Operation, Plan, plan},
-        reconcile::{Reconciled, reconcile},
+        reconcile::reconcile,
+        saved::{SavedStack, Stale},
         stack::{Presence, Stack, StackName},
         state::{Approach, Refusal},
         status::Standing,
@@ -26,98 +30,119 @@ use crate::{
     error::{CliError, ExitStatus, Message},
     ui::{
         plan::{Basis, PlanView},
+        progress::Subject,
         prompt::Consent,
     },
 };
 
 /// A stack that was looked at, with what would happen to it.
-struct Look {
-    observed: Observed,
-    plan: Plan,
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) observed: Observed,
+    pub(super) plan: Plan,
     /// Whether values stand in it that are not there yet.
-    imagined: bool,
+    pub(super) imagined: bool,
 }
 
-/// The plan of a dry run, and why it cannot be carried out.
-pub(super) struct Planned {
+/// What is known of a stack before the first write.
+#[derive(Debug)]
+pub(super) struct Survey {
+    look: Look,
+    /// Unless something has to be waited for or cleared away first.
+    judged: Option<Judged>,
+}
+
+/// What a plan comes to, and what it needs.
+#[derive(Debug)]
+struct Judged {
+    estimate: Vec<ResourceChange>,
+    new_bucket: Option<String>,
+    stakes: Vec<Stake>,
+}
+
+/// A stack after everything but the change itself is done.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It is as it should be.
+    Unchanged(Box<DeployedStack>),
+    /// Its change set waits.
+    Ready(Box<Pending>),
+}
+
+/// A change set that waits for consent.
+#[derive(Debug)]
+pub(super) struct Pending {
+    plan: Plan,
+    ready: Ready,
     pub(super) view: PlanView,
-    pub(super) refusal: Option<CliError>,
 }
 
-/// Plans for one stack without a write call.
-pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, CliError> {
+/// Looks at one stack and finds everything that stands in the way. Reads only.
+pub(super) async fn survey(
+    run: &Run<'_>,
+    target: Target,
+    foresight: Foresight,
+) -> Result<Survey, CliError> {
     let client = run.opened.session.cloudformation();
-    let Look { observed, plan, imagined } = look(run, target, &client).await?;
-    let estimate = estimate(run, &client, &plan, &observed).await?;
-    let mut view = view(run, &plan, Reconciled { changes: estimate, hidden: 0 }, Basis::Templates);
-    if imagined {
-        for parameter in &mut view.parameters {
-            if view.wired.contains_key(&parameter.name) {
-                parameter.after = Some("known once that is deployed".to_owned());
-            }
+    let look = look(run, target, &client, foresight).await?;
+    let judged = match &look.plan.approach {
+        Approach::Refuse(why) => {
+            let stack = look.observed.presence.stack();
+            return Err(failure::refused(&look.plan, stack, why, &run.opened.typed_flags()));
         }
-    }
-    let mut refusal = None;
-    if let Approach::Refuse(why) = &plan.approach {
-        let error =
-            failure::refused(&plan, observed.presence.stack(), why, &run.opened.typed_flags());
-        view.note = Some(error.to_string());
-        refusal = Some(error);
-    } else {
-        view.note = note(&plan.approach, observed.presence.stack());
-        view.new_bucket = missing_bucket(run, &plan).await?;
-    }
-    Ok(Planned { view, refusal })
+        Approach::Create | Approach::Update => Some(judge(run, &client, &look).await?),
+        // Where nobody can be asked, the first write would already be one too many.
+        Approach::DeleteThenCreate => {
+            run.context.ui.could_agree(None, &run.answers)?;
+            None
+        }
+        Approach::WaitThenUpdate | Approach::Attach | Approach::WaitThenCreate => None,
+    };
+    Ok(Survey { look, judged })
 }
 
-/// Brings one stack to what it should be.
-pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedStack, CliError> {
+/// Finds out what the plan comes to and whether it can be carried out. Reads only.
+async fn judge(run: &Run<'_>, client: &CloudFormation, look: &Look) -> Result<Judged, CliError> {
+    let Look { observed, plan, .. } = look;
+    if plan.operation == Operation::Nothing {
+        return Ok(Judged { estimate: Vec::new(), new_bucket: None, stakes: Vec::new() });
+    }
+    let new_bucket = missing_bucket(run, plan).await?;
+    preflight::check(run, plan).await?;
+    let estimate = estimate(run, client, plan, observed).await?;
+    let stakes = stakes::find(&run.opened.session, observed, &estimate).await;
+    let warning = warning(&estimate, &stakes);
+    let name = plan.desired.stack.as_str();
+    run.context
+        .ui
+        .could_agree(warning.as_ref().map(|warning| (name, warning.as_str())), &run.answers)?;
+    Ok(Judged { estimate, new_bucket, stakes })
+}
+
+/// Does everything for one stack but the change itself: waits for what runs, clears remains away, uploads templates,
+/// asks for the change set.
+pub(super) async fn prepare(run: &Run<'_>, survey: Survey) -> Result<Step, CliError> {
     let ui = run.context.ui;
     let client = run.opened.session.cloudformation();
-    let Look { observed, plan, .. } = settled(run, target, &client).await?;
+    let target = survey.look.plan.desired.target;
+    let (look, judged) = match survey.judged {
+        Some(judged) => (survey.look, judged),
+        None => {
+            let look = Box::pin(settled(run, target, &client, survey.look)).await?;
+            let judged = judge(run, &client, &look).await?;
+            (look, judged)
+        }
+    };
+    let Look { observed, plan, .. } = look;
     let stack = plan.desired.stack.clone();
     if plan.operation == Operation::Nothing {
         return unchanged(run, target, &observed, &stack);
     }
-    let new_bucket = missing_bucket(run, &plan).await?;
-    let estimate = estimate(run, &client, &plan, &observed).await?;
-    // Where nobody can be asked, the first write would already be one too many.
-    let warning = warning(&estimate);
-    ui.could_agree(
-        warning.as_ref().map(|warning| (stack.as_str(), warning.as_str())),
-        &run.answers,
-    )?;
-    if let Some(bucket) = &plan.desired.bucket {
-        if new_bucket.is_some() {
-            let question = format!("Create bucket {bucket} for nested templates?");
-            let _consent: Consent = ui.agree(&question, &run.answers)?;
-            let s3 = run.opened.session.s3();
-            execute::create_bucket(&s3, bucket, &run.opened.place.region)
-                .await
-                .map_err(failure::step)?;
-            ui.status(&format!("Created bucket {bucket}"));
-        } else if *bucket == usual_bucket(&run.opened.place) {
-            let s3 = run.opened.session.s3();
-            execute::finish_bucket(&s3, bucket, &run.opened.place.region)
-                .await
-                .map_err(failure::step)?;
-        }
-        let mut uploaded = 0;
-        execute::upload(
-            &run.opened.session.s3(),
-            bucket,
-            &run.opened.place.account,
-            &plan.desired.uploads,
-            &mut |_| uploaded += 1,
-        )
-        .await
-        .map_err(failure::step)?;
-        ui.detail(&format!(
-            "{uploaded} of {} nested templates were new in {bucket}",
-            plan.desired.uploads.len()
-        ));
-    }
-    ui.status(&format!("Asking CloudFormation what would change in stack {stack} ..."));
+    provide_templates(run, &plan, judged.new_bucket.as_deref()).await?;
+    ui.status(&format!(
+        "Asking CloudFormation what would change in stack {stack} in {} ...",
+        run.opened.place.region
+    ));
     let ready = match execute::prepare(&client, &plan, Timestamp::now().as_millisecond())
         .await
         .map_err(failure::step)?
@@ -126,36 +151,94 @@ pub(super) async fn deployed(run: &Run<'_>, target: Target) -> Result<DeployedSt
             ui.status("CloudFormation sees no resource that would change.");
             return unchanged(run, target, &observed, &stack);
         }
-        Prepared::Ready(ready) => ready,
+        Prepared::Ready(ready) => *ready,
     };
-    let view = view(run, &plan, reconcile(ready.changes.clone(), estimate), Basis::ChangeSet);
-    ui.status(view.render(ui.palette()).trim_end());
-    let consent = match agree(run, &plan, &view) {
-        Ok(consent) => consent,
-        Err(declined) => {
-            let kind = if plan.operation == Operation::Create {
-                ChangeSetKind::Create
-            } else {
-                ChangeSetKind::Update
-            };
-            execute::discard(&client, &ready.ids, kind).await.map_err(failure::step)?;
-            return Err(declined);
+    let reconciled = reconcile(ready.changes.clone(), judged.estimate);
+    let mut view = view(run, &plan, reconciled, Basis::ChangeSet);
+    // What only the change set knows of may be at stake too.
+    view.stakes = match judged.stakes {
+        stakes if stakes.is_empty() => {
+            stakes::find(&run.opened.session, &observed, &view.changes).await
         }
+        stakes => stakes,
     };
+    let pending = Pending { plan, ready, view };
+    if let Some(saved) = run.saved(target)
+        && let Err(error) = saved.covers(&pending.view.changes)
+    {
+        discard(run, &pending).await?;
+        return Err(CliError::new(ExitStatus::Conflict, error)
+            .hint("nothing was changed; make a new plan, look at it, and apply that"));
+    }
+    Ok(Step::Ready(Box::new(pending)))
+}
+
+/// Sees to it that the nested templates are in their bucket.
+async fn provide_templates(
+    run: &Run<'_>,
+    plan: &Plan,
+    new_bucket: Option<&str>,
+) -> Result<(), CliError> {
+    let ui = run.context.ui;
+    let Some(bucket) = &plan.desired.bucket else { return Ok(()) };
+    let s3 = run.opened.session.s3();
+    let region = &run.opened.place.region;
+    if new_bucket.is_some() {
+        let question = format!("Create bucket {bucket} for nested templates?");
+        let _consent: Consent = ui.agree(&question, &run.answers)?;
+        execute::create_bucket(&s3, bucket, region).await.map_err(failure::step)?;
+        ui.status(&format!("Created bucket {bucket}"));
+    } else if *bucket == usual_bucket(&run.opened.place) {
+        execute::finish_bucket(&s3, bucket, region).await.map_err(failure::step)?;
+    }
+    let mut uploaded = 0;
+    let uploads = &plan.desired.uploads;
+    execute::upload(&s3, bucket, &run.opened.place.account, uploads, &mut |_| uploaded += 1)
+        .await
+        .map_err(failure::step)?;
+    ui.detail(&format!("{uploaded} of {} nested templates were new in {bucket}", uploads.len()));
+    Ok(())
+}
+
+/// Throws the change set away, and the empty stack that was made for it.
+pub(super) async fn discard(run: &Run<'_>, pending: &Pending) -> Result<(), CliError> {
+    let client = run.opened.session.cloudformation();
+    let kind = match pending.plan.operation {
+        Operation::Create => ChangeSetKind::Create,
+        Operation::Update | Operation::Nothing | Operation::Blocked => ChangeSetKind::Update,
+    };
+    execute::discard(&client, &pending.ready.ids, kind).await.map_err(failure::step)
+}
+
+/// Carries out what was agreed to, and watches it.
+pub(super) async fn carry_out(
+    run: &Run<'_>,
+    pending: &Pending,
+    _consent: Consent,
+) -> Result<DeployedStack, CliError> {
+    let client = run.opened.session.cloudformation();
+    let plan = &pending.plan;
     let (verb, done) = match plan.operation {
         Operation::Create => ("created", Done::Created),
         Operation::Update | Operation::Nothing | Operation::Blocked => ("updated", Done::Updated),
     };
-    let ended = execute(run, &client, &plan, &ready, consent).await?;
-    finished(run, &plan, ended, verb, done)
+    let expected = pending.view.changes.iter().map(|change| change.path.clone()).collect();
+    let start = execute::start(&client, &pending.ready);
+    let ended = watched(run, &client, plan, expected, start).await?;
+    finished(run, plan, ended, verb, done)
 }
 
-/// Looks at the stack, and where CloudFormation is still at work on it or remains have to be cleared away, sees to that
-/// first. What is returned can be created or updated, or needs nothing.
-async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<Look, CliError> {
+/// Where CloudFormation is still at work on the stack or remains have to be cleared away, sees to that first. What is
+/// returned can be created or updated, or needs nothing.
+async fn settled(
+    run: &Run<'_>,
+    target: Target,
+    client: &CloudFormation,
+    first: Look,
+) -> Result<Look, CliError> {
     let ui = run.context.ui;
+    let mut look = first;
     loop {
-        let look = look(run, target, client).await?;
         let Look { observed, plan, .. } = &look;
         match (&plan.approach, observed.presence.stack()) {
             (Approach::Create | Approach::Update, _) | (_, None) => return Ok(look),
@@ -189,16 +272,25 @@ async fn settled(run: &Run<'_>, target: Target, client: &CloudFormation) -> Resu
                 joined(run, client, plan, stack).await?;
             }
             (Approach::DeleteThenCreate, Some(stack)) => {
-                clear_away(run, client, plan, stack).await?
+                Box::pin(clear_away(run, client, plan, stack)).await?
             }
         }
+        look = self::look(run, target, client, Foresight::None).await?;
     }
 }
 
 /// Reads the stack and plans for it.
-async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<Look, CliError> {
+pub(super) async fn look(
+    run: &Run<'_>,
+    target: Target,
+    client: &CloudFormation,
+    foresight: Foresight,
+) -> Result<Look, CliError> {
+    if let Some(saved) = run.saved(target) {
+        return look_again(run, saved, client).await;
+    }
     let (name, observed) = observed(run, target, client).await?;
-    let upstream = upstream::find(run, target).await?;
+    let upstream = upstream::find(run, target, foresight).await?;
     let existing = observed.presence.stack().filter(|stack| keeps_parameters(stack));
     let obstacles = |obstacles| CliError::new(ExitStatus::Preflight, obstacles);
     let wanted = desired(
@@ -212,6 +304,32 @@ async fn look(run: &Run<'_>, target: Target, client: &CloudFormation) -> Result<
     .map_err(obstacles)?;
     let plan = plan(wanted, &observed).map_err(obstacles)?;
     Ok(Look { observed, plan, imagined: upstream.imagined })
+}
+
+/// Reads the stack that a saved plan is for, and makes the same plan again, if nothing has moved since.
+async fn look_again(
+    run: &Run<'_>,
+    saved: &SavedStack,
+    client: &CloudFormation,
+) -> Result<Look, CliError> {
+    let observed = read(client, &saved.stack).await?;
+    let upstream = upstream::find(run, saved.target, Foresight::None).await?;
+    let obstacles = |obstacles| CliError::new(ExitStatus::Preflight, obstacles);
+    let plan = plan(saved.desired(), &observed).map_err(obstacles)?;
+    // What was applied in the meantime by the same plan is not in its own way.
+    let done = plan.operation == Operation::Nothing || plan.approach == Approach::Attach;
+    let mut moved = saved.moved(&observed, &upstream.as_upstream());
+    if run.opened.place.account != saved.account {
+        moved.push(format!("the plan is for account {}", saved.account));
+    }
+    if !done && !moved.is_empty() {
+        return Err(CliError::new(
+            ExitStatus::Conflict,
+            Stale { stack: saved.stack.clone(), moved },
+        )
+        .hint("nothing was changed; make a new plan, look at it, and apply that"));
+    }
+    Ok(Look { observed, plan, imagined: false })
 }
 
 /// Whether what the stack says about its parameters is worth keeping: not that of a shell without resources.
@@ -245,29 +363,18 @@ async fn read(client: &CloudFormation, name: &StackName) -> Result<Observed, Cli
 }
 
 /// Asks for consent: by name where data may go, else with a plain question.
-fn agree(run: &Run<'_>, plan: &Plan, view: &PlanView) -> Result<Consent, CliError> {
+pub(super) fn agree(run: &Run<'_>, pending: &Pending) -> Result<Consent, CliError> {
     let ui = run.context.ui;
-    let stack = plan.desired.stack.as_str();
-    if let Some(warning) = warning(&view.changes) {
+    let stack = pending.plan.desired.stack.as_str();
+    if let Some(warning) = warning(&pending.view.changes, &pending.view.stakes) {
         return ui.agree_by_name(&warning, stack, &run.answers);
     }
-    let verb = if plan.operation == Operation::Create { "Create" } else { "Update" };
+    let verb = if pending.plan.operation == Operation::Create { "Create" } else { "Update" };
+    let place = &run.opened.place;
     ui.agree(
-        &format!("{verb} stack {stack} in account {}?", run.opened.place.account),
+        &format!("{verb} stack {stack} in {} of account {}?", place.region, place.account),
         &run.answers,
     )
-}
-
-/// Executes the change set that was agreed to, and watches it.
-async fn execute(
-    run: &Run<'_>,
-    client: &CloudFormation,
-    plan: &Plan,
-    ready: &Ready,
-    _consent: Consent,
-) -> Result<Ended, CliError> {
-    let history = execute::start(client, ready).await.map_err(failure::step)?;
-    watched(run, client, plan, history).await
 }
 
 async fn joined(
@@ -276,25 +383,31 @@ async fn joined(
     plan: &Plan,
     stack: &Stack,
 ) -> Result<Ended, CliError> {
-    let history = watch::running_operation(client, stack).await.map_err(failure::step)?;
-    watched(run, client, plan, history).await
+    let start = watch::running_operation(client, stack);
+    watched(run, client, plan, BTreeSet::new(), start).await
 }
 
 async fn watched(
     run: &Run<'_>,
     client: &CloudFormation,
     plan: &Plan,
-    history: History,
+    expected: BTreeSet<String>,
+    start: impl Future<Output = Result<History, ExecuteError>>,
 ) -> Result<Ended, CliError> {
-    let stack = plan.desired.stack.as_str();
+    let stack = plan.desired.stack.to_string();
+    let region = run.opened.place.region.to_string();
     let watch = Watch {
-        title: format!("{} {stack} in {}", plan.desired.target, run.opened.place.region),
-        stack,
-        names: watching::names(plan.desired.template),
+        subject: Subject {
+            title: format!("{} {stack} in {region}", plan.desired.target),
+            stack,
+            region,
+            names: watching::names(plan.desired.template),
+            expected,
+        },
         limit: run.timeout,
         flags: run.opened.typed_flags(),
     };
-    watching::watch(run.context.ui, client, history, watch).await
+    watching::watch(run.progress, client, watch, start).await
 }
 
 /// Deletes the empty remains of a failed creation, after saying why it failed.
@@ -312,10 +425,8 @@ async fn clear_away(
     );
     let _consent: Consent = ui.agree(&question, &run.answers)?;
     ui.status(&format!("Deleting the empty remains of stack {name} ({}) ...", stack.status));
-    let history = execute::start_deletion(client, stack, Timestamp::now().as_millisecond())
-        .await
-        .map_err(failure::step)?;
-    let ended = watched(run, client, plan, history).await?;
+    let start = execute::start_deletion(client, stack, Timestamp::now().as_millisecond());
+    let ended = Box::pin(watched(run, client, plan, BTreeSet::new(), start)).await?;
     match ended.status.standing() {
         Standing::Gone => Ok(()),
         _ => Err(failure::refused(
@@ -332,14 +443,15 @@ fn unchanged(
     target: Target,
     observed: &Observed,
     name: &StackName,
-) -> Result<DeployedStack, CliError> {
+) -> Result<Step, CliError> {
     let Some(stack) = observed.presence.stack() else {
         let text =
             format!("stack `{name}` does not exist, and CloudFormation sees nothing to create");
         return Err(CliError::new(ExitStatus::Unexpected, Message(text)));
     };
     run.context.ui.status(&format!("Nothing to do: stack {name} is as it should be."));
-    Ok(DeployedStack::new(target, stack, &run.opened.place, Done::Unchanged))
+    let deployed = DeployedStack::new(target, stack, &run.opened.place, Done::Unchanged);
+    Ok(Step::Unchanged(Box::new(deployed)))
 }
 
 fn finished(
@@ -353,9 +465,10 @@ fn finished(
         (Standing::Done, Some(stack)) => {
             let ui = run.context.ui;
             ui.status(&format!(
-                "{} Stack {} was {verb}.",
+                "{} Stack {} in {} was {verb}.",
                 ui.palette().good("✓"),
-                plan.desired.stack
+                plan.desired.stack,
+                run.opened.place.region
             ));
             Ok(DeployedStack::new(plan.desired.target, stack, &run.opened.place, done))
         }

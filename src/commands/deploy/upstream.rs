@@ -34,7 +34,11 @@ impl Found {
 }
 
 /// Reads what `target` needs and no setting gives.
-pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliError> {
+pub(super) async fn find(
+    run: &Run<'_>,
+    target: Target,
+    foresight: Foresight,
+) -> Result<Found, CliError> {
     let settings = &run.opened.settings;
     let mut found = Found::default();
     match target {
@@ -47,7 +51,7 @@ pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliErro
                         break;
                     }
                 }
-                if found.global.is_none() && imagines(run, Target::Global) {
+                if found.global.is_none() && imagines(run, foresight, Target::Global) {
                     found.global = imagined(run, Target::Global);
                     found.imagined = true;
                 }
@@ -55,7 +59,7 @@ pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliErro
         }
         Target::ClusterVector | Target::ClusterProcessor => {
             found.regional = stack(run, Target::Regional, &run.opened.place.region).await?;
-            if found.regional.is_none() && imagines(run, Target::Regional) {
+            if found.regional.is_none() && imagines(run, foresight, Target::Regional) {
                 found.regional = imagined(run, Target::Regional);
                 found.imagined = true;
             }
@@ -65,8 +69,8 @@ pub(super) async fn find(run: &Run<'_>, target: Target) -> Result<Found, CliErro
 }
 
 /// Whether a stack that does not exist is to be imagined: a plan is made, and the same run would make the stack first.
-fn imagines(run: &Run<'_>, target: Target) -> bool {
-    run.foresight == Foresight::Imagined && run.opened.settings.targets.contains(&target)
+fn imagines(run: &Run<'_>, foresight: Foresight, target: Target) -> bool {
+    foresight == Foresight::Imagined && run.opened.settings.targets.contains(&target)
 }
 
 /// Returns the stack as it will look, with values of the right form that nobody may use.
@@ -109,16 +113,21 @@ fn imagined(run: &Run<'_>, target: Target) -> Option<Stack> {
     })
 }
 
-/// Where the global stack may be: where the settings say, else here, else where it used to be.
-fn global_regions(run: &Run<'_>) -> Vec<Region> {
+/// Where the global stack may be: where the settings say, else here, where this command would put it, or where it used
+/// to be.
+pub(super) fn global_regions(run: &Run<'_>) -> Vec<Region> {
     if let Some(region) = &run.opened.settings.global_region {
         return vec![region.clone()];
     }
     let here = run.opened.place.region.clone();
     let mut regions = vec![here.clone()];
+    if run.home != here {
+        regions.push(run.home.clone());
+    }
     if Partition::of(&here) == Partition::Aws
         && here.as_str() != FORMER_HOME
         && let Ok(home) = FORMER_HOME.parse()
+        && !regions.contains(&home)
     {
         regions.push(home);
     }

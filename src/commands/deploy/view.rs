@@ -7,7 +7,7 @@ use crate::{
     aws::{cloudformation::CloudFormation, s3::BucketPresence},
     commands::watching,
     deploy::{
-        change::ResourceChange,
+        change::{ResourceChange, Stake},
         observe::{self, Observed},
         outputs,
         parameters::ParameterChange,
@@ -100,6 +100,7 @@ pub(super) fn view(run: &Run<'_>, plan: &Plan, reconciled: Reconciled, basis: Ba
             .map(|wired| (wired.parameter.to_owned(), wired.source.to_string()))
             .collect(),
         changes: reconciled.changes,
+        stakes: Vec::new(),
         new_bucket: None,
         hidden: reconciled.hidden,
         uploads: plan.desired.uploads.len(),
@@ -120,7 +121,7 @@ fn shown(change: &ParameterChange) -> ParameterChange {
 }
 
 /// Returns what to say before a name is typed, if anything demands that.
-pub(super) fn warning(changes: &[ResourceChange]) -> Option<String> {
+pub(super) fn warning(changes: &[ResourceChange], stakes: &[Stake]) -> Option<String> {
     let grave: Vec<&str> = changes
         .iter()
         .filter(|change| change.is_grave())
@@ -129,5 +130,10 @@ pub(super) fn warning(changes: &[ResourceChange]) -> Option<String> {
     if grave.is_empty() {
         return None;
     }
-    Some(format!("this takes away what holds data or what logs pass through: {}", grave.join(", ")))
+    let mut text =
+        format!("this takes away what holds data or what logs pass through: {}", grave.join(", "));
+    for stake in stakes {
+        text.push_str(&format!("; {}: {}", stake.path, stake.what));
+    }
+    Some(text)
 }
