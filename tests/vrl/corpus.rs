@@ -29,9 +29,10 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn case(case: &Json) -> Case {
-    const FIELDS: [&str; 10] = [
+    const FIELDS: [&str; 11] = [
         "case",
         "message",
+        "file",
         "observed",
         "timestamp",
         "timestamp_is",
@@ -46,9 +47,17 @@ fn case(case: &Json) -> Case {
         assert!(FIELDS.contains(&field.as_str()), "{name}: what is `{field}`?");
     }
     let text = |field: &str| case[field].as_str().map(str::to_owned);
-    let message = text("message").expect("a case has a message");
-    let observed = text("observed").unwrap_or_else(|| OBSERVED.to_owned());
+    let line = match case["file"].as_array() {
+        Some(lines) => from_file(lines),
+        None => Line {
+            message: text("message").expect("a case has a message or a file"),
+            observed: text("observed").unwrap_or_else(|| OBSERVED.to_owned()),
+            stream: "stdout".to_owned(),
+        },
+    };
+    let Line { message, observed, stream } = line;
     let mut event = event(&message, &observed);
+    event.insert("stream".into(), Value::from(stream));
     if let (Some(Json::Object(changes)), Some(Value::Object(kubernetes))) =
         (case.get("kubernetes"), event.get_mut("kubernetes"))
     {
@@ -73,6 +82,30 @@ fn case(case: &Json) -> Case {
         message,
         expected,
         is_timed_by_arrival: case.get("timestamp_is").is_some(),
+    }
+}
+
+/// What the source makes of a line.
+struct Line {
+    message: String,
+    observed: String,
+    stream: String,
+}
+
+/// Reads a container's log file as the source does: TIME STREAM P|F TEXT, where P says that the text goes on in the next
+/// line. The whole has the time of its first part.
+/// <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>
+fn from_file(lines: &[Json]) -> Line {
+    let parts: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|line| line.as_str().expect("a line is a text").splitn(4, ' ').collect())
+        .collect();
+    let (last, before) = parts.split_last().expect("a file has a line");
+    assert!(last[2] == "F" && before.iter().all(|part| part[2] == "P"), "one whole line");
+    Line {
+        message: parts.iter().map(|part| part[3]).collect(),
+        observed: parts[0][0].to_owned(),
+        stream: parts[0][1].to_owned(),
     }
 }
 
