@@ -141,7 +141,39 @@ fn succeeded(verb: &'static str, output: &Output) -> Result<(), KubectlError> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    let said = essence(&String::from_utf8_lossy(&output.stderr));
     let said = if said.is_empty() { output.status.to_string() } else { said };
     Err(KubectlError::Failed { verb, said })
+}
+
+/// Returns what kubectl says without the lines of its own log, which repeat one failure five times, unless they are all.
+fn essence(said: &str) -> String {
+    let is_logged = |line: &&str| {
+        let (head, _) = line.split_once(' ').unwrap_or_default();
+        head.len() == 5
+            && head.starts_with(['I', 'W', 'E', 'F'])
+            && head.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+    };
+    let plain: Vec<&str> = said.trim_end().lines().filter(|line| !is_logged(line)).collect();
+    if plain.is_empty() { said.trim_end().to_owned() } else { plain.join("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_without_the_programs_own_log() {
+        let logged =
+            "E1128 18:04:20.384481   17833 memcache.go:265] \"Unhandled Error\" err=\"refused\"";
+        let plain = "The connection to the server localhost:8080 was refused\nError: x";
+        for (said, expected) in [
+            (format!("{logged}\n{logged}\n{plain}\n"), plain),
+            (format!("{plain}\n"), plain),
+            (format!("{logged}\n"), logged),
+            (String::new(), ""),
+        ] {
+            assert_eq!(essence(&said), expected);
+        }
+    }
 }
