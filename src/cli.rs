@@ -191,6 +191,8 @@ pub enum Command {
     Template(commands::template::TemplateArgs),
     Explain(commands::explain::ExplainArgs),
     Config(commands::config::ConfigArgs),
+    Completions(commands::shell::CompletionsArgs),
+    Man(commands::shell::ManArgs),
     Env(commands::env::EnvArgs),
     Generate(Box<commands::generate::GenerateArgs>),
     Image(commands::image::ImageArgs),

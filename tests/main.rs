@@ -14,6 +14,7 @@ mod deploy;
 mod deploy_fleet;
 mod diagnose;
 mod generate;
+mod images;
 mod k8s;
 mod support;
 mod templates;

@@ -45,6 +45,32 @@ impl Environment {
     }
 }
 
+/// Returns the directories in which programs are looked for.
+pub fn program_directories(environment: &Environment) -> Vec<PathBuf> {
+    std::env::split_paths(environment.get("PATH").unwrap_or_default()).collect()
+}
+
+/// Returns the files in which container tools keep their logins at registries, the first to ask first.
+///
+/// The same places as those of podman and docker; `REGISTRY_AUTH_FILE` stands for all of them.
+pub fn login_files(environment: &Environment) -> Vec<PathBuf> {
+    if let Some(file) = environment.get("REGISTRY_AUTH_FILE") {
+        return vec![PathBuf::from(file)];
+    }
+    let below = |variable: &str, path: &str| {
+        environment.get(variable).map(|directory| Path::new(directory).join(path))
+    };
+    [
+        below("XDG_RUNTIME_DIR", "containers/auth.json"),
+        below("XDG_CONFIG_HOME", "containers/auth.json")
+            .or_else(|| below("HOME", ".config/containers/auth.json")),
+        below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// Returns where this program's own file is.
 pub fn program_path() -> std::io::Result<PathBuf> {
     std::env::current_exe()
@@ -59,5 +85,29 @@ pub fn read_dotenv(named: Option<&Path>) -> Result<DotEnv, DotEnvError> {
             Ok(DotEnv::default())
         }
         Err(source) => Err(DotEnvError::Unreadable { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_are_looked_for_where_container_tools_keep_them() {
+        let files = |variables: &[(&str, &str)]| {
+            let files = login_files(&Environment::of(variables.iter().copied()));
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>()
+        };
+        let (home, run) = (("HOME", "/h"), ("XDG_RUNTIME_DIR", "/r"));
+        assert_eq!(
+            files(&[home, run]),
+            [
+                "/r/containers/auth.json",
+                "/h/.config/containers/auth.json",
+                "/h/.docker/config.json"
+            ]
+        );
+        assert_eq!(files(&[home, run, ("REGISTRY_AUTH_FILE", "/f")]), ["/f"]);
+        assert_eq!(files(&[("DOCKER_CONFIG", "/d")]), ["/d/config.json"]);
     }
 }

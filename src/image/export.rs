@@ -22,6 +22,13 @@ pub struct ExportError {
     source: io::Error,
 }
 
+impl ExportError {
+    /// Whether there was no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// Writes the layout below `directory`, which is created when it is missing.
 ///
 /// # Errors
@@ -37,7 +44,7 @@ pub fn write_layout(
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        fs::write(&path, bytes).map_err(failed)?;
+        write_whole(&path, |unfinished| fs::write(unfinished, &bytes)).map_err(failed)?;
     }
     Ok(())
 }
@@ -47,17 +54,21 @@ pub fn write_layout(
 /// # Errors
 /// When the file cannot be written.
 pub fn write_tarball(image: &Image, reference_name: &str, file: &Path) -> Result<(), ExportError> {
-    let failed = |source| ExportError { path: file.to_owned(), source };
+    write_whole(file, |unfinished| write_archive(image, reference_name, unfinished))
+        .map_err(|source| ExportError { path: file.to_owned(), source })
+}
+
+/// Writes beside `file`, and gives the file its name when it is whole.
+fn write_whole(file: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".partial");
     let unfinished = PathBuf::from(unfinished);
-    let result = write_archive(image, reference_name, &unfinished)
-        .and_then(|()| fs::rename(&unfinished, file));
+    let result = write(&unfinished).and_then(|()| fs::rename(&unfinished, file));
     if result.is_err() {
         // The reason of the failure is worth more than that of a failed clean-up.
         drop(fs::remove_file(&unfinished));
     }
-    result.map_err(failed)
+    result
 }
 
 fn write_archive(image: &Image, reference_name: &str, file: &Path) -> io::Result<()> {

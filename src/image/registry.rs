@@ -3,7 +3,7 @@
 //! Blobs that are there already are not sent. The manifest goes last, so a push that is cut off
 //! leaves no tagged half of an image.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -14,17 +14,19 @@ use oci_client::{
     errors::OciDistributionError,
     secrets::RegistryAuth,
 };
-use thiserror::Error;
 
 use super::{
-    acceptance::{self, ASK_FOR, Summary, Unacceptable},
+    acceptance::{self, ASK_FOR, Summary},
     binary::Platform,
+    failure::{self, RegistryError},
     pack::{Blob, Image, MANIFEST_TYPE, digest},
     reference::{ImageReference, Repository, Version},
 };
 
-/// How often one blob is tried before the push gives up.
+/// How often one request is made before it counts as failed.
 const ATTEMPTS: u32 = 4;
+/// So much of a blob goes into one write; the progress display moves with it.
+const CHUNK_BYTES: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -59,10 +61,15 @@ pub enum PushEvent {
         /// Its size, bytes.
         bytes: u64,
     },
+    /// So much of the blob is on its way.
+    Sent {
+        /// From its first byte, bytes.
+        bytes: u64,
+    },
     /// An attempt failed and is repeated.
     Retrying {
-        /// The blob's digest.
-        digest: String,
+        /// The blob's digest, or the image.
+        subject: String,
         /// Which attempt failed, from 1.
         attempt: u32,
         /// Why.
@@ -77,6 +84,9 @@ pub enum PushEvent {
     },
 }
 
+/// Who watches a push.
+pub type OnEvent<'a> = dyn FnMut(PushEvent) + Send + 'a;
+
 /// What the registry holds under a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -86,70 +96,6 @@ pub struct Verified {
     pub platform: Platform,
     /// The compressed size of the layers, bytes.
     pub layers_bytes: u64,
-}
-
-/// A failed conversation with a registry.
-#[derive(Debug, Error)]
-pub enum RegistryError {
-    /// The client could not be made.
-    #[error("failed to prepare a connection to registry `{registry}`")]
-    Client {
-        /// The registry's host.
-        registry: String,
-        /// Why.
-        #[source]
-        source: Box<OciDistributionError>,
-    },
-    /// The registry refused the login.
-    #[error("registry `{registry}` refused the login for `{repository}`")]
-    Denied {
-        /// The registry's host.
-        registry: String,
-        /// The repository.
-        repository: String,
-        /// Its words.
-        #[source]
-        source: Box<OciDistributionError>,
-    },
-    /// There is no such image or repository.
-    #[error("registry has no `{reference}`")]
-    Missing {
-        /// The image.
-        reference: String,
-        /// Its words.
-        #[source]
-        source: Box<OciDistributionError>,
-    },
-    /// Another failure, after all attempts.
-    #[error("failed to {action} `{subject}`")]
-    Failed {
-        /// What was tried.
-        action: &'static str,
-        /// On which blob or image.
-        subject: String,
-        /// Why.
-        #[source]
-        source: Box<OciDistributionError>,
-    },
-    /// What came back is not what was pushed.
-    #[error("registry returned manifest `{found}` for `{reference}`, expected `{expected}`")]
-    Different {
-        /// The image.
-        reference: String,
-        /// The digest of what came back.
-        found: String,
-        /// The digest of what was pushed.
-        expected: String,
-    },
-    /// Lambda will not take what is in the registry.
-    #[error("Lambda will refuse `{reference}`")]
-    Unacceptable {
-        /// The image.
-        reference: String,
-        /// Why.
-        #[source]
-        source: Unacceptable,
-    },
 }
 
 /// A connection to one registry.
@@ -200,101 +146,165 @@ impl Registry {
         Ok(Self { client, login, host: host.to_owned() })
     }
 
-    /// Pushes `image` under `tag`, sending only what is missing, and reads it back.
+    /// Whether `image` is in the registry as `tag` of `repository`, with all that it needs.
     ///
     /// # Errors
-    /// When the registry refuses, fails for good, or returns something else than was pushed.
+    /// When the registry does not say.
+    pub async fn holds(
+        &self,
+        image: &Image,
+        repository: &Repository,
+        tag: &str,
+    ) -> Result<bool, RegistryError> {
+        match self.digest_of(&repository.tagged(tag)).await {
+            Ok(found) => Ok(found == image.manifest.digest),
+            Err(RegistryError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pushes `image` as `tag` of `repository` and reads it back. Blobs that are there already are not sent.
+    ///
+    /// # Errors
+    /// When the registry refuses, keeps failing, or returns something else than was pushed. Without the manifest, which
+    /// goes last, nothing names what was sent until then.
     pub async fn push(
         &self,
         image: &Image,
         repository: &Repository,
         tag: &str,
-        on_event: &mut (dyn FnMut(PushEvent) + Send),
+        on_event: &mut OnEvent<'_>,
     ) -> Result<Verified, RegistryError> {
         let target = repository.tagged(tag);
         let reference = oci_reference(&target);
-        let pushed = Verified {
-            digest: image.manifest.digest.clone(),
-            platform: image.platform,
-            layers_bytes: image.layer.bytes.len() as u64,
-        };
-        self.client.store_auth_if_needed(&self.host, &self.login).await;
-        match self.manifest_digest(&target).await {
-            Ok(found) if found == pushed.digest => return Ok(pushed),
-            // Another image or none: whether it may be replaced is the registry's decision.
-            Ok(_) | Err(RegistryError::Missing { .. }) => {}
-            Err(error) => return Err(error),
-        }
         for blob in [&image.layer, &image.config] {
             self.push_blob(&reference, blob, on_event).await?;
         }
         let content_type = HeaderValue::from_static(MANIFEST_TYPE);
         let manifest = Bytes::from(image.manifest.bytes.clone());
-        self.client
-            .push_manifest_raw(&reference, manifest, content_type)
-            .await
-            .map_err(|source| self.failure("push manifest", &target.to_string(), source))?;
-        let found = self.manifest_digest(&target).await?;
-        if found == pushed.digest {
-            Ok(pushed)
-        } else {
-            Err(RegistryError::Different {
+        self.attempts("push manifest", &target.to_string(), on_event, async |_| {
+            self.client.push_manifest_raw(&reference, manifest.clone(), content_type.clone()).await
+        })
+        .await?;
+        let found = self.digest_of(&target).await?;
+        let expected = image.manifest.digest.clone();
+        if found != expected {
+            return Err(RegistryError::Different {
                 reference: target.to_string(),
                 found,
-                expected: pushed.digest,
-            })
+                expected,
+            });
         }
+        Ok(Verified {
+            digest: found,
+            platform: image.platform,
+            layers_bytes: image.layer.bytes.len() as u64,
+        })
     }
 
     /// Reads the manifest of `image` and returns the digest of the bytes that came back.
-    async fn manifest_digest(&self, image: &ImageReference) -> Result<String, RegistryError> {
+    ///
+    /// # Errors
+    /// When the registry does not hand it out.
+    pub async fn digest_of(&self, image: &ImageReference) -> Result<String, RegistryError> {
         self.manifest(image).await.map(|bytes| digest(&bytes))
     }
 
     async fn manifest(&self, image: &ImageReference) -> Result<Bytes, RegistryError> {
-        self.client
-            .pull_manifest_raw(&oci_reference(image), &self.login, &ASK_FOR)
-            .await
-            .map(|(manifest, _)| manifest)
-            .map_err(|source| self.failure("read the manifest of", &image.to_string(), source))
+        let reference = oci_reference(image);
+        self.attempts("read the manifest of", &image.to_string(), &mut |_| {}, async |_| {
+            self.client.pull_manifest_raw(&reference, &self.login, &ASK_FOR).await
+        })
+        .await
+        .map(|(manifest, _)| manifest)
     }
 
     async fn push_blob(
         &self,
         reference: &Reference,
         blob: &Blob,
-        on_event: &mut (dyn FnMut(PushEvent) + Send),
+        on_event: &mut OnEvent<'_>,
     ) -> Result<(), RegistryError> {
         let (digest, bytes) = (blob.digest.clone(), blob.bytes.len() as u64);
-        let present = self
-            .client
-            .blob_exists(reference, &digest)
-            .await
-            .map_err(|source| self.failure("look up blob", &digest, source))?;
-        if present {
+        let exists = async |_: &mut OnEvent<'_>| self.client.blob_exists(reference, &digest).await;
+        if self.attempts("look up blob", &digest, on_event, exists).await? {
             on_event(PushEvent::Present { digest, bytes });
             return Ok(());
         }
         on_event(PushEvent::Uploading { digest: digest.clone(), bytes });
         let content = Bytes::from(blob.bytes.clone());
-        let mut attempt = 1;
-        loop {
-            match self.client.push_blob(reference, content.clone(), &digest).await {
-                Ok(_) => break,
-                Err(source) if attempt < ATTEMPTS && is_worth_another_try(&source) => {
-                    on_event(PushEvent::Retrying {
-                        digest: digest.clone(),
-                        attempt,
-                        reason: source.to_string(),
-                    });
-                    tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
-                    attempt += 1;
-                }
-                Err(source) => return Err(self.failure("upload blob", &digest, source)),
-            }
-        }
+        self.attempts("upload blob", &digest, on_event, async |on_event| {
+            self.upload(reference, &digest, content.clone(), on_event).await
+        })
+        .await?;
         on_event(PushEvent::Uploaded { digest, bytes });
         Ok(())
+    }
+
+    /// Sends a blob once, from its first byte. A registry takes it only when it has all of it and the digest is right.
+    async fn upload(
+        &self,
+        reference: &Reference,
+        digest: &str,
+        content: Bytes,
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<(), OciDistributionError> {
+        let length = content.len() as u64;
+        let (on_its_way, mut progress) = tokio::sync::mpsc::unbounded_channel();
+        let chunks = (0..content.len()).step_by(CHUNK_BYTES).map(move |start| {
+            let end = content.len().min(start + CHUNK_BYTES);
+            // Nobody listens any more when the upload was given up.
+            on_its_way.send(end as u64).unwrap_or_default();
+            Ok(content.slice(start..end))
+        });
+        let stream = futures_util::stream::iter(chunks);
+        let mut upload =
+            pin!(self.client.push_blob_stream(reference, stream, digest, Some(length)));
+        let answer = loop {
+            tokio::select! {
+                Some(sent) = progress.recv() => on_event(PushEvent::Sent { bytes: sent }),
+                answer = &mut upload => break answer,
+            }
+        };
+        match answer {
+            Ok(_) => Ok(()),
+            // Some registries do not say where the blob is; whether it is there is what counts.
+            Err(OciDistributionError::RegistryNoLocationError) => {
+                if self.client.blob_exists(reference, digest).await? {
+                    Ok(())
+                } else {
+                    Err(OciDistributionError::RegistryNoLocationError)
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks until there is an answer: throttling, a fault of the registry and a cut connection may pass.
+    async fn attempts<T>(
+        &self,
+        action: &'static str,
+        subject: &str,
+        on_event: &mut OnEvent<'_>,
+        mut ask: impl AsyncFnMut(&mut OnEvent<'_>) -> Result<T, OciDistributionError>,
+    ) -> Result<T, RegistryError> {
+        self.client.store_auth_if_needed(&self.host, &self.login).await;
+        let mut attempt = 1;
+        loop {
+            match ask(on_event).await {
+                Ok(answer) => return Ok(answer),
+                Err(source) if attempt < ATTEMPTS && failure::is_passing(&source) => {
+                    on_event(PushEvent::Retrying {
+                        subject: subject.to_owned(),
+                        attempt,
+                        reason: failure::words(&source),
+                    });
+                    tokio::time::sleep(pause_after(attempt)).await;
+                    attempt += 1;
+                }
+                Err(source) => return Err(self.failure(action, subject, source)),
+            }
+        }
     }
 
     /// Reads the manifest and configuration of `image` and says whether Lambda takes it.
@@ -323,12 +333,11 @@ impl Registry {
         reference: &Reference,
         digest: &str,
     ) -> Result<Vec<u8>, RegistryError> {
-        let mut bytes = Vec::new();
-        self.client
-            .pull_blob(reference, digest, &mut bytes)
-            .await
-            .map_err(|source| self.failure("read blob", digest, source))?;
-        Ok(bytes)
+        let ask = async |_: &mut OnEvent<'_>| {
+            let mut bytes = Vec::new();
+            self.client.pull_blob(reference, digest, &mut bytes).await.map(|()| bytes)
+        };
+        self.attempts("read blob", digest, &mut |_| {}, ask).await
     }
 
     fn failure(
@@ -337,18 +346,13 @@ impl Registry {
         subject: &str,
         source: OciDistributionError,
     ) -> RegistryError {
-        let status = status_of(&source);
-        let source = Box::new(source);
-        match status {
-            Some(401 | 403) => RegistryError::Denied {
-                registry: self.host.clone(),
-                repository: subject.to_owned(),
-                source,
-            },
-            Some(404) => RegistryError::Missing { reference: subject.to_owned(), source },
-            _ => RegistryError::Failed { action, subject: subject.to_owned(), source },
-        }
+        failure::read(&self.host, action, subject, source)
     }
+}
+
+/// Longer after each attempt: 0.4, 0.8 and 1.6 seconds.
+fn pause_after(attempt: u32) -> Duration {
+    Duration::from_millis(200 << attempt)
 }
 
 fn oci_reference(image: &ImageReference) -> Reference {
@@ -359,45 +363,13 @@ fn oci_reference(image: &ImageReference) -> Reference {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name == "localhost"
         || name
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
-}
-
-fn status_of(error: &OciDistributionError) -> Option<u16> {
-    match error {
-        OciDistributionError::ServerError { code, .. } => Some(*code),
-        OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_) => Some(401),
-        OciDistributionError::ImageManifestNotFoundError(_) => Some(404),
-        OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
-        OciDistributionError::RegistryError { envelope, .. } => {
-            let text = envelope.to_string().to_ascii_uppercase();
-            if text.contains("DENIED") || text.contains("UNAUTHORIZED") {
-                Some(403)
-            } else if text.contains("UNKNOWN") {
-                Some(404)
-            } else {
-                None
-            }
-        }
-        _ => None,
-    }
-}
-
-/// Whether the same request may succeed a little later: throttling, a fault of the server, a cut connection.
-fn is_worth_another_try(error: &OciDistributionError) -> bool {
-    match status_of(error) {
-        Some(status) => status == 429 || status >= 500,
-        None => matches!(
-            error,
-            OciDistributionError::RequestError(_) | OciDistributionError::IoError(_)
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::Ui;
 /// Redraws a second; more only cost time.
 const REDRAWS: u8 = 8;
 
-/// Shows a growing number of records. It may be moved to the thread that counts; the bar goes away with it.
+/// Shows a growing number of records or bytes. It may be moved to the thread that counts; the bar goes away with it.
 #[derive(Debug)]
 pub struct Counter {
     display: Display,
@@ -36,7 +36,18 @@ impl Counter {
         Self { display }
     }
 
-    /// Shows that `records` were made so far.
+    /// Starts at 0 of `total` bytes that are sent.
+    pub fn bytes(ui: &Ui, total: u64) -> Self {
+        let display = if ui.is_animated() {
+            let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+            Display::Bar(styled(ProgressBar::new(total), template))
+        } else {
+            Display::Nothing
+        };
+        Self { display }
+    }
+
+    /// Shows that `records` were made so far, or so many bytes sent.
     pub fn set(&self, records: u64) {
         match &self.display {
             Display::Bar(bar) => bar.set_position(records),
@@ -68,6 +79,10 @@ fn bar(total: Option<u64>) -> ProgressBar {
         ),
         None => ("{spinner} {human_pos} records, {per_sec}", ProgressBar::no_length()),
     };
+    styled(bar, template)
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
     // A template that indicatif cannot read would only lose the figures.
     bar.set_style(

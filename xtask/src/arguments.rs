@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::bench::{self, Bench};
 use crate::demo::{DemoOptions, Workload};
+use crate::dist::DistOptions;
 use crate::steps::{self, Step};
 
 /// How many records the demo moves unless told otherwise.
@@ -25,6 +26,7 @@ pub(crate) enum Task {
     /// Runs the emulator in the foreground, on this port or on a free one.
     Emulator(Option<u16>),
     Tidy,
+    Dist(DistOptions),
 }
 
 /// Parses what stands after `cargo xtask`.
@@ -43,6 +45,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
         "record" => without_arguments(Task::Record, arguments),
         "memory" => without_arguments(Task::Memory, arguments),
         "tidy" => without_arguments(Task::Tidy, arguments),
+        "dist" => parse_dist(arguments),
         other => bail!("there is no task `{other}`"),
     }
 }
@@ -75,7 +78,9 @@ pub(crate) fn usage() -> String {
   record                              Record the terminal sessions in docs/ (needs tmux)
   memory                              Check the peak memory of the processor on one large object
   emulator [--port N]                 Run the emulator on loopback until Ctrl-C
-  tidy                                Check the rules that are particular to this repository"
+  tidy                                Check the rules that are particular to this repository
+  dist [--target TARGET]              Build both programs statically and pack them with completions, manual pages
+                                      and a checksum"
     )
 }
 
@@ -123,6 +128,17 @@ fn parse_emulator(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
     Ok(Task::Emulator(port))
 }
 
+fn parse_dist(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
+    let mut target = None;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--target" => target = Some(arguments.next().context("`--target` needs a target")?),
+            other => bail!("unexpected argument `{other}`"),
+        }
+    }
+    Ok(Task::Dist(DistOptions { target }))
+}
+
 fn number<N: std::str::FromStr>(flag: &str, value: Option<String>) -> Result<N> {
     let value = value.with_context(|| format!("`{flag}` needs a number"))?;
     value.parse().ok().with_context(|| format!("`{flag}` needs a number, not `{value}`"))
@@ -145,6 +161,8 @@ mod tests {
         check("k8s", Ok(Task::Kubernetes));
         check("bench decode", Ok(Task::Bench(vec![bench::named("decode").unwrap()])));
         check("record", Ok(Task::Record));
+        check("dist", Ok(Task::Dist(DistOptions { target: None })));
+        check("dist --target x", Ok(Task::Dist(DistOptions { target: Some("x".to_owned()) })));
         check("test", Ok(Task::Test(vec![])));
         check(
             "test tidy fmt",

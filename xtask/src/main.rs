@@ -11,8 +11,10 @@ mod arguments;
 mod bench;
 mod command;
 mod demo;
+mod dist;
 mod emulator;
 mod guarded;
+mod images;
 mod kubernetes;
 mod memory;
 mod mtlog;
@@ -20,6 +22,7 @@ mod python;
 mod record;
 mod repository;
 mod scratch;
+mod static_binary;
 mod steps;
 mod tidy;
 
@@ -60,6 +63,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Memory => memory::run(&repository)?,
         Task::Emulator(port) => emulator::run(&repository, *port)?,
         Task::Tidy => tidy::run(&repository)?,
+        Task::Dist(options) => dist::run(&repository, options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
 use crate::python::{self, Environment};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
-use crate::{command, kubernetes, memory, tidy};
+use crate::{command, images, kubernetes, memory, tidy};
 
 /// One check with a name of its own.
 #[derive(Debug)]
@@ -50,6 +50,11 @@ pub(crate) static ALL: &[Step] = &[
         name: "memory",
         purpose: "the processor stays within its memory on one large object",
         run: large_object,
+    },
+    Step {
+        name: "images",
+        purpose: "the images are built, pushed, pulled and run",
+        run: images::run,
     },
     Step { name: "demo", purpose: "the whole pipeline delivers every record exactly", run: demo },
 ];

@@ -10,7 +10,7 @@ use std::{
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
@@ -30,6 +30,7 @@ use crate::{
         wiring,
     },
     ports::Receipt,
+    shutdown::Signals,
 };
 
 /// Work is broken off when so much of the invocation's time is left.
@@ -88,6 +89,14 @@ struct Function {
 }
 
 pub(super) async fn run(config: &Config) -> ExitStatus {
+    // The first process of a container ignores a signal that it does not take over.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            error!(%error, "signals cannot be received");
+            return ExitStatus::Unexpected;
+        }
+    };
     let function = match function(config).await {
         Ok(function) => Arc::new(function),
         Err(status) => return status,
@@ -102,7 +111,16 @@ pub(super) async fn run(config: &Config) -> ExitStatus {
             response
         }
     });
-    match lambda_runtime::run(handler).await {
+    let result = tokio::select! {
+        result = lambda_runtime::run(handler) => result,
+        name = signals.next() => {
+            // Lambda sends it between two invocations. What another sender breaks off was not
+            // answered, so its messages come again.
+            info!(signal = name, "stopping");
+            Ok(())
+        }
+    };
+    match result {
         Ok(()) => ExitStatus::Ok,
         Err(error) => {
             error!(%error, "the Lambda runtime ended");

@@ -10,25 +10,13 @@ use std::{
 use fake_aws::{Fault, Response};
 use serde_json::{Value, json};
 
-use crate::world::{CENTRAL_ROLE, Tenant, World, messages, records};
+use crate::world::{CENTRAL_ROLE, Process, Tenant, World, messages, records};
 
 const RECENT: Duration = Duration::from_secs(600);
 
 /// Serves one invocation to a running function and returns what it answers: a response, or an error.
 fn invoke(world: &mut World, event: &Value, time: Duration) -> Result<Value, Value> {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    for (name, value) in [
-        ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-        ("AWS_LAMBDA_FUNCTION_NAME", "log-processor"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "x"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "x"),
-    ] {
-        world.set(name, value);
-    }
-    let process = world.start(&["--mode", "lambda"]);
+    let (process, listener) = start(world);
     let mut handed_out = false;
     loop {
         let (stream, _) = listener.accept().unwrap();
@@ -81,6 +69,33 @@ fn answer(mut stream: &TcpStream, status: u16, headers: &str, body: &str) {
     let head = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{headers}");
     let text = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes()).unwrap();
+}
+
+/// Starts the function against a listener in place of Lambda.
+fn start(world: &mut World) -> (Process, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    for (name, value) in [
+        ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "log-processor"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "x"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "x"),
+    ] {
+        world.set(name, value);
+    }
+    (world.start(&["--mode", "lambda"]), listener)
+}
+
+#[test]
+fn a_signal_between_two_invocations_ends_the_function() {
+    let (mut world, _) = world();
+    let (process, listener) = start(&mut world);
+    let (waiting, _) = listener.accept().unwrap();
+    assert!(request(&waiting).0.ends_with("/invocation/next"));
+    process.signal("TERM");
+    process.wait().assert_code(0);
 }
 
 fn world() -> (World, Tenant) {

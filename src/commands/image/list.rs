@@ -12,6 +12,7 @@ use crate::{
     commands::identity,
     config::connection,
     error::{CliError, ExitStatus, Message},
+    image::reference::{ImageReference, Version},
     ui::{Report, table::Table},
 };
 
@@ -46,8 +47,8 @@ struct Row {
     tags: Vec<String>,
     bytes: Option<u64>,
     pushed_at: Option<String>,
-    /// The stack that runs it.
-    used_by: Option<String>,
+    /// The stacks that run it.
+    used_by: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,7 +67,7 @@ impl Report for Listing {
                 row.digest.clone(),
                 row.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
                 row.pushed_at.clone().unwrap_or_else(|| "-".to_owned()),
-                row.used_by.clone().unwrap_or_else(|| "-".to_owned()),
+                if row.used_by.is_empty() { "-".to_owned() } else { row.used_by.join(", ") },
             ]);
         }
         vec![table]
@@ -75,7 +76,7 @@ impl Report for Listing {
 
 /// An image that a stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Use {
+pub(super) struct Use {
     stack: String,
     image: String,
 }
@@ -98,7 +99,7 @@ pub(super) async fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Exi
     let identity = identity::checked(&session, &connection).await?;
     let images = images(&session, &args.repository).await?;
     let uses = uses(&session).await?;
-    let doomed = superfluous(&images, args.keep, &uses);
+    let doomed = superfluous(&images, &args.repository, args.keep, &uses);
     if doomed.is_empty() {
         context.ui.status("Nothing to delete.");
         return Ok(ExitStatus::Success);
@@ -106,8 +107,8 @@ pub(super) async fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Exi
     let leaving = images.into_iter().filter(|image| doomed.contains(&image.digest)).collect();
     context.ui.emit(&listing(&args.repository, leaving, &uses))?;
     let warning = format!(
-        "These {} images are deleted from {} in {region}, account {}.",
-        doomed.len(),
+        "{} to delete from {} in {region}, account {}.",
+        count(doomed.len()),
         args.repository,
         identity.account
     );
@@ -118,8 +119,12 @@ pub(super) async fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Exi
     for (digest, reason) in &failed {
         context.ui.warning(&format!("{digest} was not deleted: {reason}."));
     }
-    context.ui.status(&format!("Deleted {} images.", doomed.len() - failed.len()));
+    context.ui.status(&format!("Deleted {}.", count(doomed.len() - failed.len())));
     Ok(if failed.is_empty() { ExitStatus::Success } else { ExitStatus::Unexpected })
+}
+
+fn count(images: usize) -> String {
+    if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
 }
 
 async fn images(session: &Session, repository: &str) -> Result<Vec<StoredImage>, CliError> {
@@ -135,7 +140,7 @@ async fn images(session: &Session, repository: &str) -> Result<Vec<StoredImage>,
 }
 
 /// The images that stacks of this account and region run. It must be known before anything is deleted.
-async fn uses(session: &Session) -> Result<Vec<Use>, CliError> {
+pub(super) async fn uses(session: &Session) -> Result<Vec<Use>, CliError> {
     let stacks = session
         .cloudformation()
         .stacks_named("")
@@ -154,32 +159,39 @@ async fn uses(session: &Session) -> Result<Vec<Use>, CliError> {
 }
 
 /// Returns the digests that can go: not among the newest `keep`, and run by no stack.
-fn superfluous(newest_first: &[StoredImage], keep: usize, uses: &[Use]) -> BTreeSet<String> {
+fn superfluous(
+    newest_first: &[StoredImage],
+    repository: &str,
+    keep: usize,
+    uses: &[Use],
+) -> BTreeSet<String> {
     newest_first
         .iter()
         .skip(keep)
-        .filter(|image| used_by(image, uses).is_none())
+        .filter(|image| users(image, repository, uses).is_empty())
         .map(|image| image.digest.clone())
         .collect()
 }
 
-fn used_by(image: &StoredImage, uses: &[Use]) -> Option<String> {
-    let names = |uri: &str| {
-        let by_digest = !image.digest.is_empty() && uri.ends_with(&image.digest);
-        by_digest
-            || image
-                .tags
-                .iter()
-                .any(|tag| uri.rsplit_once(':').is_some_and(|(_, used)| used == tag))
+/// Returns the stacks that run an image of `repository`. A parameter that is no reference counts for every image: what
+/// is not understood is not deleted.
+pub(super) fn users(image: &StoredImage, repository: &str, uses: &[Use]) -> Vec<String> {
+    let runs = |uri: &str| match uri.parse::<ImageReference>() {
+        Err(_) => true,
+        Ok(used) if used.repository.path != repository => false,
+        Ok(used) => match used.version {
+            Version::Digest(digest) => digest == image.digest,
+            Version::Tag(tag) => image.tags.contains(&tag),
+        },
     };
-    uses.iter().find(|used| names(&used.image)).map(|used| used.stack.clone())
+    uses.iter().filter(|used| runs(&used.image)).map(|used| used.stack.clone()).collect()
 }
 
 fn listing(repository: &str, images: Vec<StoredImage>, uses: &[Use]) -> Listing {
     let images = images
         .into_iter()
         .map(|image| Row {
-            used_by: used_by(&image, uses),
+            used_by: users(&image, repository, uses),
             pushed_at: image
                 .pushed_at
                 .and_then(|time| jiff::Timestamp::try_from(time).ok())
@@ -207,18 +219,24 @@ mod tests {
 
     #[test]
     fn an_image_in_use_is_never_superfluous() {
+        let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
         let images = [
-            image("sha256:d", "4"),
-            image("sha256:c", "3"),
-            image("sha256:b", "2"),
-            image("sha256:a", "1"),
+            image(&digest("d"), "4"),
+            image(&digest("c"), "3"),
+            image(&digest("b"), "2"),
+            image(&digest("a"), "1"),
         ];
         let used = |uri: &str| vec![Use { stack: "s".to_owned(), image: uri.to_owned() }];
-        let digests =
-            |uses: &[Use], keep| superfluous(&images, keep, uses).into_iter().collect::<Vec<_>>();
-        assert_eq!(digests(&[], 1), ["sha256:a", "sha256:b", "sha256:c"]);
-        assert_eq!(digests(&used("host/log-processor@sha256:b"), 1), ["sha256:a", "sha256:c"]);
-        assert_eq!(digests(&used("host/log-processor:1"), 0), ["sha256:b", "sha256:c", "sha256:d"]);
-        assert_eq!(digests(&[], 9), Vec::<String>::new());
+        let letters = |uses: &[Use], keep| {
+            let digests = superfluous(&images, "log-processor", keep, uses);
+            digests.iter().filter_map(|digest| digest.chars().last()).collect::<String>()
+        };
+        let host = "1.dkr.ecr.us-east-1.amazonaws.com";
+        assert_eq!(letters(&[], 1), "abc");
+        assert_eq!(letters(&used(&format!("{host}/log-processor@{}", digest("b"))), 1), "ac");
+        assert_eq!(letters(&used(&format!("{host}/log-processor:1")), 0), "bcd");
+        assert_eq!(letters(&used(&format!("{host}/other:1")), 0), "abcd");
+        assert_eq!(letters(&used("not a reference"), 0), "");
+        assert_eq!(letters(&[], 9), "");
     }
 }

@@ -87,6 +87,24 @@ pub(crate) fn run(repository: &Repository, options: &DemoOptions) -> Result<()> 
     outcome
 }
 
+/// Deploys, onboards and generates as the demo does, and compares what arrived; between the two, `process` delivers.
+/// It gets the settings of the processor.
+pub(crate) fn deliver_through(
+    repository: &Repository,
+    scratch: &Scratch,
+    mtlog: &Mtlog<'_>,
+    emulator: &Emulator,
+    records: u64,
+    process: impl FnOnce(&[(String, String)]) -> Result<()>,
+) -> Result<()> {
+    let demo = Demo { repository, scratch, mtlog, emulator };
+    let workload = Workload::Mixed { records };
+    let stacks = demo.deploy()?;
+    let manifest = demo.prepare(workload, &stacks)?;
+    process(&stacks.variables())?;
+    demo.check(workload, &manifest)
+}
+
 impl Stacks {
     /// Returns the settings of the processor.
     fn variables(&self) -> Vec<(String, String)> {
@@ -126,17 +144,30 @@ struct Demo<'a> {
 impl Demo<'_> {
     /// Onboards the tenants, moves the records and compares.
     fn deliver(&self, workload: Workload, stacks: &Stacks) -> Result<()> {
-        let tenants = workload.tenants();
-        for tenant in tenants {
+        let manifest = self.prepare(workload, stacks)?;
+        let peak_memory_bytes = self.process(stacks)?;
+        println!("\npeak memory of the processor: {}", memory::mebibytes(peak_memory_bytes));
+        self.check(workload, &manifest)?;
+        match workload {
+            Workload::Mixed { .. } => Ok(()),
+            Workload::LargeObject => memory::check(peak_memory_bytes),
+        }
+    }
+
+    /// Onboards the tenants and writes their objects. Returns what was generated.
+    fn prepare(&self, workload: Workload, stacks: &Stacks) -> Result<String> {
+        for tenant in workload.tenants() {
             self.onboard(tenant, stacks)?;
         }
-        let manifest = self.generate(workload, stacks)?;
-        let peak_memory_bytes = self.process(stacks)?;
-        let delivered = self.read_back(tenants)?;
+        self.generate(workload, stacks)
+    }
 
-        let rows = delivery::compare(tenants, &delivery::parse_manifest(&manifest)?, &delivered);
+    /// Compares what arrived with what was generated.
+    fn check(&self, workload: Workload, manifest: &str) -> Result<()> {
+        let tenants = workload.tenants();
+        let delivered = self.read_back(tenants)?;
+        let rows = delivery::compare(tenants, &delivery::parse_manifest(manifest)?, &delivered);
         println!("\n{}", delivery::table(&rows));
-        println!("\npeak memory of the processor: {}", memory::mebibytes(peak_memory_bytes));
         let generated: u64 = rows.iter().map(|row| row.generated).sum();
         let records = workload.records();
         if records != generated {
@@ -148,10 +179,7 @@ impl Demo<'_> {
             bail!("what arrived for {} is not what was generated", wrong.join(", "));
         }
         println!("every message arrived exactly as generated");
-        match workload {
-            Workload::Mixed { .. } => Ok(()),
-            Workload::LargeObject => memory::check(peak_memory_bytes),
-        }
+        Ok(())
     }
 
     fn deploy(&self) -> Result<Stacks> {
