@@ -12,6 +12,7 @@ use thiserror::Error;
 pub use self::variables::{VARIABLES, Variable};
 use crate::model::{
     arn::RoleArn,
+    collector::CollectorAddress,
     events::MAX_BATCH_EVENTS,
     ids::{BucketName, InvalidId, Region},
     key::KeyPrefix,
@@ -210,6 +211,8 @@ pub struct Config {
     pub scan_interval: Duration,
     /// Where metrics and probes are served.
     pub metrics_address: Option<SocketAddr>,
+    /// Where traces go.
+    pub collector: Option<CollectorAddress>,
     /// How much is logged.
     pub log_level: tracing::Level,
     /// How to reach AWS.
@@ -283,6 +286,7 @@ impl Config {
             checkpoint_table,
             scan_interval: reader.seconds("SCAN_INTERVAL", 1..=86_400, 10),
             metrics_address: reader.address("METRICS_ADDRESS"),
+            collector: reader.parsed("OTEL_EXPORTER_OTLP_ENDPOINT"),
             log_level: reader.log_level("LOG_LEVEL"),
             aws: reader.aws(),
         };

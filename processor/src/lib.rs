@@ -21,3 +21,5 @@ pub mod modes;
 pub mod ports;
 mod shutdown;
 pub mod telemetry;
+#[cfg(feature = "traces")]
+mod traces;

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             return ExitStatus::Config.into();
         }
     };
-    telemetry::install(options.mode.unwrap_or(config.mode), config.log_level);
+    let _installed = telemetry::install(options.mode.unwrap_or(config.mode), &config);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -59,7 +59,7 @@ pub fn run(context: &Context<'_>, args: ProcessArgs) -> Result<ExitStatus, CliEr
     };
     let settings = Settings { outputs, ..settings };
     let config = Config::from_env(|name| settings.get(name))?;
-    telemetry::install(mode, config.log_level);
+    let _installed = telemetry::install(mode, &config);
     let options = ProcessOptions { mode: Some(mode), ..args.options };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -31,6 +31,7 @@ use aws_smithy_types::{
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
+use tracing::warn;
 
 use crate::{
     aws::{
@@ -118,7 +119,13 @@ impl CloudWatchSink {
             .customize()
             .interceptor(PreparedBody(body));
         match request.send().await {
-            Ok(output) => Ok(report(&output)),
+            Ok(output) => {
+                if let Some(info) = output.rejected_entity_info() {
+                    // The events were taken all the same.
+                    warn!(tenant = %target.access.tenant, log_group = %target.group, reason = info.error_type().as_str(), "entity rejected");
+                }
+                Ok(report(&output))
+            }
             Err(error) => Err(self.refused(PUT, &target.access, &role_session, &error)),
         }
     }

@@ -83,6 +83,7 @@ pub const VARIABLES: &[Variable] = &[
         "10",
     ),
     variable("METRICS_ADDRESS", "address that serves /metrics, /livez and /readyz in sqs mode", ""),
+    variable("OTEL_EXPORTER_OTLP_ENDPOINT", "traces; http://HOST:PORT of a collector", ""),
     variable("LOG_LEVEL", "error, warn, info, debug or trace", "info"),
     variable("AWS_REGION", "region of the engine's own services", ""),
     variable("AWS_ENDPOINT_URL", "endpoint for all AWS services, for a stand-in", ""),

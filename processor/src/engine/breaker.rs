@@ -97,6 +97,12 @@ impl Breakers {
         }
     }
 
+    /// Returns how many destinations are set aside now.
+    pub(crate) fn set_aside(&self) -> usize {
+        let breakers = self.breakers();
+        breakers.values().filter(|one| !matches!(one.state, State::Closed { .. })).count()
+    }
+
     fn breakers(&self) -> MutexGuard<'_, HashMap<Access, Breaker>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -113,6 +113,7 @@ async fn attempts(
             Err(failure) => return Delivery::failed(&failure, Stage::Read, progress),
         };
         *modified_ms = Some(opened.info.last_modified_ms);
+        context.meter.add(Metric::BytesOpened, "", opened.info.size);
         if opened.info.etag != progress.etag {
             progress = Progress { etag: opened.info.etag.clone(), ..Progress::default() };
         } else if progress.done {

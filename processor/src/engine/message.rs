@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use crate::{
     engine::{
         Context,
@@ -21,6 +23,7 @@ use crate::{
         progress::{Continuation, WorkId},
     },
     ports::DeadLetter,
+    telemetry::TRACES,
 };
 
 /// How often a message may be handed on to ourselves. Lambda stops such a chain at about sixteen.
@@ -89,10 +92,13 @@ pub(crate) fn lane(context: &Context, body: &str) -> (String, u64) {
 }
 
 pub(crate) async fn handle(context: &Context, incoming: &Incoming<'_>, stop: &Stop) -> Handled {
+    let span = tracing::info_span!(
+        target: TRACES, "message", message_id = incoming.id, receives = incoming.receives);
     let (parts, earlier) = match Notification::parse(incoming.body) {
         Ok(notification) => {
             let earlier = notification.continuation.unwrap_or_default();
-            (entries(context, notification.entries, &earlier, stop).await, earlier)
+            let parts = entries(context, notification.entries, &earlier, stop).instrument(span);
+            (parts.await, earlier)
         }
         Err(problem) => (vec![unreadable(incoming, &problem)], Continuation::default()),
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, field::Empty, info, warn};
 
 use crate::{
     engine::{
@@ -26,6 +26,7 @@ use crate::{
         tenant::{DeliveryKind, Destination, TenantItem},
     },
     ports::{Access, Claim},
+    telemetry::TRACES,
 };
 
 /// How one object ended at one destination, or before one was chosen.
@@ -136,7 +137,13 @@ async fn follow(
         Route::Deliver(item) => {
             let kind = item.destination.kind();
             let started_ms = context.clock.now_ms();
-            let delivery = Box::pin(deliver_once(context, object, log, item, earlier, stop)).await;
+            let span = tracing::info_span!(
+                target: TRACES, "object", tenant = %log.tenant, bucket = %object.bucket, key = object.key,
+                destination = %kind, outcome = Empty, records = Empty);
+            let work = deliver_once(context, object, log, item, earlier, stop);
+            let delivery = Box::pin(work.instrument(span.clone())).await;
+            span.record("outcome", delivery.outcome.as_str());
+            span.record("records", delivery.progress.ledger.read);
             let now_ms = context.clock.now_ms();
             let since = |ms: i64| u64::try_from(now_ms - ms).unwrap_or_default();
             WorkResult {
@@ -251,8 +258,9 @@ async fn to_log_group(
         Change::Closed => {
             info!(tenant = %work.access.tenant, role = %work.access.role, "works again")
         }
-        Change::None => {}
+        Change::None => return delivery,
     }
+    context.meter.set(Metric::SetAside, context.breakers.set_aside() as u64);
     delivery
 }
 
@@ -331,9 +339,13 @@ pub(crate) fn report(context: &Context, result: &WorkResult, message_id: &str) {
     }
     let meter = &context.meter;
     meter.add(Metric::Objects, outcome, 1);
-    meter.add(Metric::ObjectMilliseconds, "", result.elapsed_ms);
+    if result.destination.is_some() {
+        meter.observe(Metric::ObjectSeconds, result.elapsed_ms);
+    }
     if matches!(result.outcome, Outcome::Delivered) {
-        meter.add(Metric::LagMilliseconds, "", result.lag_ms.unwrap_or_default());
+        if let Some(lag_ms) = result.lag_ms {
+            meter.observe(Metric::LatencySeconds, lag_ms);
+        }
         meter.add(Metric::RecordsRead, "", ledger.read);
         for (state, count) in [
             ("delivered", ledger.delivered),

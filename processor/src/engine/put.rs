@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tracing::warn;
+use tracing::{Instrument, field::Empty, warn};
 
 use crate::{
     engine::{
@@ -20,6 +20,7 @@ use crate::{
     metrics::{Meter, Metric},
     model::{events::Batch, outcome::Ledger},
     ports::{Fault, FaultClass, LogSink, LogTarget, PutReport},
+    telemetry::TRACES,
 };
 
 /// How many refused calls one object may cost. Isolating one event among 10,000 takes 15.
@@ -130,7 +131,19 @@ impl<'a> Putter<'a> {
                     call = pace.enter() => call,
                     reason = self.retries.stop.stopped() => return Err(Failure::Stopped(reason)),
                 };
-                self.sink.put(target, batch).await
+                let span = tracing::info_span!(
+                    target: TRACES, "PutLogEvents", log_group = %target.group,
+                    log_stream = %target.stream, events = batch.len(), bytes = batch.bytes(),
+                    result = Empty);
+                let started_ms = self.retries.clock.now_ms();
+                let answer = self.sink.put(target, batch).instrument(span.clone()).await;
+                let took_ms = self.retries.clock.now_ms() - started_ms;
+                self.meter.observe(Metric::PutSeconds, u64::try_from(took_ms).unwrap_or_default());
+                span.record(
+                    "result",
+                    answer.as_ref().map_or_else(|fault| result_word(fault.class), |_| "ok"),
+                );
+                answer
             };
             let fault = match answer {
                 Ok(report) => {

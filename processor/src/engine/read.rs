@@ -108,10 +108,9 @@ pub(crate) async fn fetch(
             None => store.read(object, position, RANGE_BYTES, Some(&info.etag)).await,
         };
         let result = match body {
-            Ok(body) => pass_on(body, &sender, &mut position).await,
+            Ok(body) => pass_on(body, &sender, &mut position, meter).await,
             Err(fault) => Err(fault),
         };
-        meter.add(Metric::BytesCompressed, "", position - start);
         if position > start {
             repetition = 0;
         }
@@ -144,10 +143,12 @@ async fn pass_on(
     mut body: ObjectBody,
     sender: &ChunkSender,
     position: &mut u64,
+    meter: &Meter,
 ) -> Result<Listener, Fault> {
     while let Some(bytes) = body.bytes.next().await {
         let bytes = bytes?;
         *position += bytes.len() as u64;
+        meter.add(Metric::BytesCompressed, "", bytes.len() as u64);
         if sender.0.send(Chunk::Bytes(bytes)).await.is_err() {
             return Ok(Listener::Gone);
         }

@@ -4,6 +4,7 @@
 //! I/O, reads the environment or knows an AWS SDK.
 
 pub mod arn;
+pub mod collector;
 pub mod events;
 pub mod ids;
 pub mod key;

@@ -22,7 +22,7 @@ use crate::{
     },
     error_chain::Chain,
     exit::ExitStatus,
-    metrics::{Meter, Snapshot},
+    metrics::{Meter, Metric, Snapshot},
     model::outcome::StopReason,
     modes::{
         options::{ProcessOptions, SinkKind},
@@ -33,8 +33,10 @@ use crate::{
     shutdown::Signals,
 };
 
-/// Work is broken off when so much of the invocation's time is left.
+/// Work is broken off when so much of the invocation's time is left, or more where calls are slow.
 const GUARD: Duration = Duration::from_secs(10);
+/// How many slow calls must still fit into the time that is left.
+const SLOW_CALLS: u32 = 3;
 /// After this much more, whatever is unfinished counts as failed.
 const ANSWER_BEFORE_END: Duration = Duration::from_secs(2);
 
@@ -107,7 +109,7 @@ pub(super) async fn run(config: &Config) -> ExitStatus {
             let left =
                 event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let response = function.invoke(event.payload.records, left).await;
-            function.report_metrics();
+            function.report_metrics(&event.context.env_config.function_name);
             response
         }
     });
@@ -202,7 +204,8 @@ impl Function {
             items.push((record, Item::Failed));
         }
         let answer_in = left.saturating_sub(ANSWER_BEFORE_END);
-        let break_off_in = left.saturating_sub(GUARD).min(answer_in);
+        let slow_call = self.meter.hundredth(Metric::PutSeconds).unwrap_or_default();
+        let break_off_in = left.saturating_sub(guard(slow_call, left)).min(answer_in);
         let mut systemic = false;
         let joined = async {
             while let Some(result) = tasks.join_next().await {
@@ -260,13 +263,19 @@ impl Function {
     }
 
     /// Writes what was counted since the last invocation to standard output, where Lambda finds it.
-    fn report_metrics(&self) {
+    fn report_metrics(&self, function_name: &str) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in self.meter.embedded_lines(&mut reported, self.engine.now_ms()) {
+        for line in self.meter.embedded_lines(&mut reported, function_name, self.engine.now_ms()) {
             // Metrics are worth less than the delivery that they are about.
             drop(writeln!(std::io::stdout(), "{line}"));
         }
     }
+}
+
+/// Returns how long before its deadline an invocation with so much time left breaks its work off.
+/// At least half of the time is worked in, however slow the calls are.
+fn guard(slow_call: Duration, left: Duration) -> Duration {
+    (slow_call * SLOW_CALLS).min(left / 2).max(GUARD)
 }
 
 fn respond(items: &[(SqsRecord, Item)], systemic: bool) -> Result<BatchResponse, Error> {
@@ -293,6 +302,16 @@ mod tests {
             body: String::new(),
             attributes: SqsAttributes::default(),
         }
+    }
+
+    #[test]
+    fn slow_calls_end_the_work_earlier() {
+        let seconds = Duration::from_secs;
+        assert_eq!(guard(seconds(0), seconds(900)), GUARD);
+        assert_eq!(guard(seconds(2), seconds(900)), GUARD);
+        assert_eq!(guard(seconds(30), seconds(900)), seconds(90));
+        assert_eq!(guard(seconds(300), seconds(900)), seconds(450));
+        assert_eq!(guard(seconds(300), seconds(12)), GUARD);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One message from standard input, one object, or one file.
 
-use std::{io::Write as _, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
@@ -16,6 +16,7 @@ use crate::{
     },
     modes::{
         options::{ProcessOptions, SinkKind},
+        progress::Progress,
         wiring,
     },
     shutdown::Signals,
@@ -36,13 +37,14 @@ pub(super) async fn run(options: &ProcessOptions, config: &Config) -> ExitStatus
         Err(status) => return status,
     };
     let stop = Stop::default();
+    let progress = Progress::start(options, &wired.meter);
     let work = process(&wired.engine, &input, &stop);
     let handled = tokio::select! {
         handled = work => handled,
         status = interrupted(&stop) => return status,
     };
     if options.sink != SinkKind::Stdout {
-        print(&handled);
+        print(&handled, &progress);
     }
     exit_status(&handled)
 }
@@ -169,7 +171,7 @@ struct Line<'a> {
 }
 
 /// Prints one line of JSON for each object and destination.
-pub(super) fn print(handled: &Handled) {
+pub(super) fn print(handled: &Handled, progress: &Progress) {
     for result in &handled.results {
         let line = Line {
             object: result
@@ -183,7 +185,7 @@ pub(super) fn print(handled: &Handled) {
             ledger: result.ledger(),
         };
         let text = serde_json::to_string(&line).unwrap_or_default();
-        if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        if let Err(error) = progress.print(&text) {
             error!(%error, "standard output is closed");
         }
     }

@@ -7,6 +7,7 @@ mod lambda;
 mod manual;
 pub mod options;
 mod probes;
+mod progress;
 mod scan;
 mod settle;
 mod sqs;

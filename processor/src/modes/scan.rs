@@ -18,6 +18,7 @@ use crate::{
     modes::{
         manual,
         options::{ProcessOptions, SinkKind},
+        progress::Progress,
         wiring,
     },
     ports::{ListedObject, ObjectStore},
@@ -57,6 +58,7 @@ pub(super) async fn run(options: &ProcessOptions, config: &Config) -> ExitStatus
         options,
         interval: config.scan_interval,
         stop: Stop::default(),
+        progress: Progress::start(options, &wired.meter),
     };
     let stop = scan.stop.clone();
     tokio::select! {
@@ -128,6 +130,7 @@ struct Scan<'a> {
     options: &'a ProcessOptions,
     interval: Duration,
     stop: Stop,
+    progress: Progress,
 }
 
 impl Scan<'_> {
@@ -255,7 +258,7 @@ impl Scan<'_> {
 
     fn concluded(&self, handled: &Handled) -> ExitStatus {
         if self.options.sink != SinkKind::Stdout {
-            manual::print(handled);
+            manual::print(handled, &self.progress);
         }
         manual::exit_status(handled)
     }

@@ -250,7 +250,7 @@ impl Reader {
         self.tally.kept.remove(&message.id);
         let age_ms = self.holder.settler.engine.now_ms() - message.sent_ms;
         let meter = &self.holder.meter;
-        meter.add(Metric::QueueMilliseconds, "", u64::try_from(age_ms).unwrap_or_default());
+        meter.observe(Metric::QueueAgeSeconds, u64::try_from(age_ms).unwrap_or_default());
         meter.add(Metric::Received, receive_word(message.receives), 1);
         self.working.spawn(async move {
             let finished = holder.work(&message, place, &stop).await;
