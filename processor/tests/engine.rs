@@ -13,6 +13,10 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "engine/evidence.rs"]
+mod evidence;
+#[path = "engine/matrix.rs"]
+mod matrix;
 #[path = "engine/world.rs"]
 mod world;
 
@@ -27,6 +31,8 @@ mod cloudwatch;
 mod content;
 #[path = "engine/function.rs"]
 mod function;
+#[path = "engine/isolation.rs"]
+mod isolation;
 #[path = "engine/process.rs"]
 mod process;
 #[path = "engine/simulation.rs"]

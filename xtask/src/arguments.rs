@@ -22,6 +22,8 @@ pub(crate) enum Task {
     Bench(Vec<&'static Bench>),
     /// Records the terminal sessions in `docs/`.
     Record,
+    /// Runs the engine's fault tests and prints what they found.
+    Faults,
     Memory,
     /// Runs the emulator in the foreground, on this port or on a free one.
     Emulator(Option<u16>),
@@ -43,6 +45,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
             arguments.map(|name| bench::named(&name)).collect::<Result<_>>().map(Task::Bench)
         }
         "record" => without_arguments(Task::Record, arguments),
+        "faults" => without_arguments(Task::Faults, arguments),
         "memory" => without_arguments(Task::Memory, arguments),
         "tidy" => without_arguments(Task::Tidy, arguments),
         "dist" => parse_dist(arguments),
@@ -76,6 +79,7 @@ pub(crate) fn usage() -> String {
   bench [NAME...]                     Run benchmarks:
 {benches}
   record                              Record the terminal sessions in docs/ (needs tmux)
+  faults                              Run the engine's fault matrix: injected, expected, seen, lost, duplicates
   memory                              Check the peak memory of the processor on one large object
   emulator [--port N]                 Run the emulator on loopback until Ctrl-C
   tidy                                Check the rules that are particular to this repository
@@ -163,6 +167,7 @@ mod tests {
         check("record", Ok(Task::Record));
         check("dist", Ok(Task::Dist(DistOptions { target: None })));
         check("dist --target x", Ok(Task::Dist(DistOptions { target: Some("x".to_owned()) })));
+        check("faults", Ok(Task::Faults));
         check("test", Ok(Task::Test(vec![])));
         check(
             "test tidy fmt",

@@ -13,6 +13,7 @@ mod command;
 mod demo;
 mod dist;
 mod emulator;
+mod faults;
 mod guarded;
 mod images;
 mod kubernetes;
@@ -60,6 +61,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Kubernetes => kubernetes::run(&repository)?,
         Task::Bench(chosen) => bench::run(&repository, chosen)?,
         Task::Record => record::run(&repository)?,
+        Task::Faults => faults::run(&repository)?,
         Task::Memory => memory::run(&repository)?,
         Task::Emulator(port) => emulator::run(&repository, *port)?,
         Task::Tidy => tidy::run(&repository)?,

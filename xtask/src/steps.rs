@@ -12,7 +12,7 @@ use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
 use crate::python::{self, Environment};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
-use crate::{command, images, kubernetes, memory, tidy};
+use crate::{command, faults, images, kubernetes, memory, tidy};
 
 /// One check with a name of its own.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) static ALL: &[Step] = &[
     },
     Step { name: "clippy", purpose: "no lint fires", run: clippy },
     Step { name: "tests", purpose: "the Rust tests pass", run: tests },
+    Step { name: "faults", purpose: "every row of the fault matrix holds", run: faults::run },
     Step { name: "doc", purpose: "the documentation builds without a warning", run: documentation },
     Step {
         name: "templates",
@@ -127,11 +128,15 @@ fn clippy(repository: &Repository) -> Result<()> {
 fn tests(repository: &Repository) -> Result<()> {
     let selection = ["--workspace", "--all-features", "--locked"];
     if command::works(repository.cargo().args(["nextest", "--version"])) {
-        command::run(repository.cargo().args(["nextest", "run"]).args(selection))?;
+        let mut tests = repository.cargo();
+        faults::record(repository, tests.args(["nextest", "run"]).args(selection))?;
+        command::run(&mut tests)?;
         command::run(repository.cargo().args(["test", "--doc", "--quiet"]).args(selection))
     } else {
         say("note: cargo-nextest is not installed; `cargo test` runs the same tests")?;
-        command::run(repository.cargo().args(["test", "--quiet"]).args(selection))
+        let mut tests = repository.cargo();
+        faults::record(repository, tests.args(["test", "--quiet"]).args(selection))?;
+        command::run(&mut tests)
     }
 }
 

@@ -128,6 +128,7 @@ fn row_32_an_answer_that_is_lost_costs_one_batch_twice() {
     // Group and stream are there; now the answers of one batch are lost.
     world.put_lines(&World::key(&tenant, "second"), &records(&world.fake, 50, RECENT));
     expected.extend(expected.clone());
+    world.evidence().allow_twice(10);
     let rule =
         world.fake.inject(Fault::on("logs:PutLogEvents").skip(3).times(1).reset_after_applying());
     world.drain().assert_code(0).assert_balanced();
@@ -285,6 +286,7 @@ fn row_38_a_failing_segment_is_the_only_one_sent_again() {
     let (mut world, tenant) = world();
     world.set("RETRY_ATTEMPTS", "0");
     // Three segments of forty thousand events; each has four batches.
+    world.evidence().allow_twice(30_000);
     let count = 120_000;
     let expected = one_object(&world, &tenant, count);
     world.fake.create_log_group(&tenant.account, REGION, &tenant.group, &[]);
@@ -299,6 +301,25 @@ fn row_38_a_failing_segment_is_the_only_one_sent_again() {
     delivered.sort();
     delivered.dedup();
     assert_eq!(delivered.len(), count);
+    world.assert_queues(0);
+}
+
+#[test]
+fn row_39_a_rejected_entity_costs_only_a_warning() {
+    let (world, tenant) = world();
+    let expected = one_object(&world, &tenant, 10);
+    world.fake.create_log_group(&tenant.account, REGION, &tenant.group, &["api-api-0-x"]);
+    let rejected = r#"{"rejectedEntityInfo":{"errorType":"InvalidEntity"}}"#;
+    let answer = Response::raw(200, "application/x-amz-json-1.1", rejected);
+    let rule = world
+        .fake
+        .inject(Fault::on("logs:PutLogEvents").skip(1).times(1).respond_after_applying(answer));
+    let run = world.drain();
+    run.assert_code(0).assert_balanced();
+    assert_eq!(rule.hits(), 1);
+    assert_eq!(world.delivered(&tenant), expected);
+    assert!(run.stderr.contains("entity rejected"), "{}", run.stderr);
+    assert!(run.stderr.contains("InvalidEntity"), "{}", run.stderr);
     world.assert_queues(0);
 }
 

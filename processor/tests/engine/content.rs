@@ -90,6 +90,7 @@ fn row_13_an_object_that_changes_is_started_afresh() {
     let run = world.drain();
     run.assert_code(0).assert_balanced();
     assert_eq!(run.sum("read"), 1, "the ledger is that of the object that is there");
+    world.evidence().expect(&key, vec!["new".to_owned()]);
     assert!(world.delivered(&tenant).contains(&"new".to_owned()));
     world.assert_queues(0);
 }
@@ -109,9 +110,9 @@ fn row_14_a_slow_down_is_waited_out() {
 
 #[test]
 fn row_15_damaged_compression_keeps_its_prefix_and_is_reported() {
-    let whole = gzip(&lines(
-        &(0..5000).map(|n| json!({"message": format!("{n} {}", n * 7919)})).collect::<Vec<_>>(),
-    ));
+    let records: Vec<Value> =
+        (0..5000).map(|n| json!({"message": format!("{n} {}", n * 7919)})).collect();
+    let whole = gzip(&lines(&records));
     let truncated = whole[..whole.len() / 2].to_vec();
     let mut damaged = whole.clone();
     let crc = damaged.len() - 8;
@@ -123,6 +124,7 @@ fn row_15_damaged_compression_keeps_its_prefix_and_is_reported() {
         (garbage, "content_corrupt", true),
     ] {
         let (world, tenant) = world();
+        world.evidence().expect(&World::key(&tenant, "x"), messages(&records));
         world.fake.put_object(BUCKET, &World::key(&tenant, "x"), body);
         let run = world.drain();
         run.assert_code(65).assert_balanced();
@@ -155,6 +157,7 @@ fn row_16_compression_is_told_by_content() {
     ] {
         let (world, tenant) = world();
         let key = format!("cluster-1/acme/api/api-0/{name}");
+        world.evidence().expect(&key, expected.iter().map(ToString::to_string).collect());
         world.fake.put_object_quietly(BUCKET, &key, &[], body);
         world.fake.send_message(&world.queue, &world.fake.s3_event(BUCKET, &key).body());
         world.drain().assert_code(0).assert_balanced();
@@ -184,10 +187,12 @@ fn row_17_empty_objects_are_acknowledged() {
 #[test]
 fn row_18_a_bomb_is_defused() {
     let (world, tenant) = world();
+    // Ten gibibytes, in ten members of one.
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let spaces = vec![b' '; 1 << 20];
-    (0..1200).for_each(|_| encoder.write_all(&spaces).unwrap());
-    world.fake.put_object(BUCKET, &World::key(&tenant, "x"), encoder.finish().unwrap());
+    (0..1024).for_each(|_| encoder.write_all(&spaces).unwrap());
+    let bomb = encoder.finish().unwrap().repeat(10);
+    world.fake.put_object(BUCKET, &World::key(&tenant, "x"), bomb);
     let process = world.start(&["--mode", "sqs"]);
     world.until("the letter", |world| world.fake.queue_depth(&world.queue).total() == 0);
     let peak = process.peak_memory_kib();
@@ -214,7 +219,7 @@ fn row_19_every_framing_is_read() {
     ];
     let mut expected = Vec::new();
     for (number, text) in framings.iter().enumerate() {
-        world.fake.put_object(BUCKET, &World::key(&tenant, &number.to_string()), gzip(text));
+        world.put_text(&World::key(&tenant, &number.to_string()), text, messages(&records));
         expected.extend(messages(&records));
     }
     world.drain().assert_code(0).assert_balanced();
@@ -226,7 +231,8 @@ fn row_19_every_framing_is_read() {
 fn row_20_a_bad_line_costs_itself() {
     let (world, tenant) = world();
     let text = "{\"message\":\"a\"}\nnot json\n{\"message\":\"b\"}\n";
-    world.fake.put_object(BUCKET, &World::key(&tenant, "x"), gzip(text));
+    let expected = ["a", "what cannot be read", "b"].map(str::to_owned);
+    world.put_text(&World::key(&tenant, "x"), text, expected.into());
     let run = world.drain();
     run.assert_code(0).assert_balanced();
     assert_eq!((run.sum("read"), run.sum("delivered"), run.sum("undecodable")), (3, 2, 1));
@@ -238,7 +244,7 @@ fn row_20_a_bad_line_costs_itself() {
 fn row_20_an_array_that_ends_early_is_reported() {
     for text in [r#"[{"message":"a"},{"message":"b"#, r#"[{"message":"a"},{"message":"b"}"#] {
         let (world, tenant) = world();
-        world.fake.put_object(BUCKET, &World::key(&tenant, "x"), gzip(text));
+        world.put_text(&World::key(&tenant, "x"), text, ["a", "b"].map(str::to_owned).into());
         world.drain().assert_code(65).assert_balanced();
         assert!(world.delivered(&tenant).contains(&"a".to_owned()));
         assert_eq!(world.only_letter()["reason"], "content_truncated");
@@ -261,7 +267,8 @@ fn row_21_hostile_records_cost_themselves() {
         r#"{"message":"last"}"#,
     ]
     .join("\n");
-    world.fake.put_object(BUCKET, &World::key(&tenant, "x"), gzip(&text));
+    let expected = ["first", "deep", "long", "two", "\u{fffd} alone", "nul \0", "last"];
+    world.put_text(&World::key(&tenant, "x"), &text, expected.map(str::to_owned).into());
     let run = world.drain();
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     run.assert_balanced();
@@ -286,6 +293,19 @@ fn row_22_every_record_has_a_message() {
         json!({"level": "info"}),
     ];
     world.put_lines(&World::key(&tenant, "x"), &records);
+    world.evidence().expect(
+        &World::key(&tenant, "x"),
+        [
+            "from log",
+            &json!({"message": null}).to_string(),
+            "7",
+            r#"{"b":1,"a":2}"#,
+            "[1,2]",
+            &json!({"level": "info"}).to_string(),
+        ]
+        .map(str::to_owned)
+        .into(),
+    );
     let run = world.drain();
     run.assert_code(0).assert_balanced();
     let delivered = world.delivered(&tenant);
@@ -302,6 +322,10 @@ fn row_23_messages_are_whole_up_to_the_limit_and_split_beyond() {
     for (size, parts) in [(LIMIT - 1, 1), (LIMIT, 1), (LIMIT + 1, 2), (5 << 20, 6)] {
         let (world, tenant) = world();
         world.put_lines(&World::key(&tenant, "x"), &[json!({"message": "x".repeat(size)})]);
+        if parts > 1 {
+            // The parts are put together below.
+            world.evidence().forget(&World::key(&tenant, "x"));
+        }
         let run = world.drain();
         run.assert_code(0).assert_balanced();
         assert_eq!((run.sum("read"), run.sum("delivered")), (1, 1));
@@ -312,6 +336,7 @@ fn row_23_messages_are_whole_up_to_the_limit_and_split_beyond() {
     }
     let (world, tenant) = world();
     world.put_lines(&World::key(&tenant, "x"), &[json!({"message": "é".repeat(LIMIT / 2 + 10)})]);
+    world.evidence().forget(&World::key(&tenant, "x"));
     world.drain().assert_code(0).assert_balanced();
     let text: String = world
         .delivered(&tenant)

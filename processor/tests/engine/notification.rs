@@ -7,7 +7,7 @@ use fake_aws::{
     notification::{self, S3Event},
 };
 
-use crate::world::{BUCKET, CENTRAL, REGION, World, gzip, lines, messages, records, sorted};
+use crate::world::{BUCKET, CENTRAL, REGION, World, gzip, messages, records, sorted};
 
 const RECENT: Duration = Duration::from_secs(600);
 const TOPIC: &str = "arn:aws:sns:us-east-2:111111111111:logs";
@@ -20,7 +20,7 @@ fn row_01_every_envelope_delivers_the_same() {
     let mut expected = Vec::new();
     for name in ["sns", "raw", "bridge", "continued"] {
         let key = World::key(&tenant, name);
-        world.fake.put_object_quietly(BUCKET, &key, &[], gzip(&lines(&records)));
+        world.put_quietly(&key, &records);
         let event = world.fake.s3_event(BUCKET, &key);
         let body = match name {
             "sns" => notification::in_sns(TOPIC, "id", 0, &event.body()),
@@ -82,7 +82,7 @@ fn row_04_keys_are_decoded_or_refused() {
     let key = "cluster-1/acme/a b+c/é~(1)/f.json.gz";
     world.put_lines(key, &records);
     let slashes = "cluster-1/acme/api/api-0/g.json.gz";
-    world.fake.put_object_quietly(BUCKET, slashes, &[], gzip(&lines(&records)));
+    world.put_quietly(slashes, &records);
     let event = world.fake.s3_event(BUCKET, slashes);
     for raw in [slashes.replace('/', "%2F"), "cluster-1/acme/api/%zz/f.json.gz".to_owned()] {
         let body = serde_json::json!({"Records": [event.record_with_raw_key(&raw)]}).to_string();
@@ -119,7 +119,7 @@ fn row_06_a_failing_record_does_not_repeat_the_other() {
     let (one, two) = (World::key(&tenant, "one"), World::key(&tenant, "two"));
     let records = records(&world.fake, 10, RECENT);
     for key in [&one, &two] {
-        world.fake.put_object_quietly(BUCKET, key, &[], gzip(&lines(&records)));
+        world.put_quietly(key, &records);
     }
     let events = [world.fake.s3_event(BUCKET, &one), world.fake.s3_event(BUCKET, &two)];
     world.fake.send_message(&world.queue, &notification::records(&events));
@@ -190,7 +190,7 @@ fn row_10_event_versions_other_than_2_become_dead_letters() {
     let records = records(&world.fake, 1, RECENT);
     for version in ["2.9", "3.0"] {
         let key = World::key(&tenant, version);
-        world.fake.put_object_quietly(BUCKET, &key, &[], gzip(&lines(&records)));
+        world.put_quietly(&key, &records);
         let event =
             S3Event { event_version: version.to_owned(), ..world.fake.s3_event(BUCKET, &key) };
         world.fake.send_message(&world.queue, &event.body());

@@ -35,9 +35,9 @@ use mtlog_processor::{
 };
 use proptest::prelude::*;
 
-use crate::world::gzip;
+use crate::{evidence::Findings, world::gzip};
 
-const START_MS: i64 = 1_795_426_893_000;
+pub(crate) const START_MS: i64 = 1_795_426_893_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// A clock that jumps over every wait.
@@ -283,7 +283,7 @@ impl Simulation {
             store.put(&object, Bytes::from(content.clone()), START_MS);
         }
         let table = MemoryDirectory::default();
-        table.set("acme".parse().unwrap(), vec![Ok(item())]);
+        table.set("acme".parse().unwrap(), vec![Ok(item_of("acme", "222222222222"))]);
         let logs = Arc::new(StrictLogs {
             clock: Arc::clone(&clock),
             script: put,
@@ -338,12 +338,13 @@ impl Simulation {
     }
 }
 
-fn item() -> TenantItem {
+/// Returns the item of a tenant whose log group is in `account`.
+pub(crate) fn item_of(tenant: &str, account: &str) -> TenantItem {
     TenantItem {
-        tenant: "acme".parse().unwrap(),
+        tenant: tenant.parse().unwrap(),
         destination: Destination::CloudWatch {
-            role: "arn:aws:iam::222222222222:role/x".parse().unwrap(),
-            log_group: "/logs/acme".parse().unwrap(),
+            role: format!("arn:aws:iam::{account}:role/x").parse().unwrap(),
+            log_group: format!("/logs/{tenant}").parse().unwrap(),
             retention_days: None,
         },
         enabled: true,
@@ -455,8 +456,9 @@ fn row_65_a_day_with_one_percent_of_every_fault() {
             })
             .collect()
     };
-    let scripts =
-        [script(OBJECTS * 12, 8), script(OBJECTS * 2, 3), script(OBJECTS, 3)].map(Script::new);
+    let scripts = [script(OBJECTS * 12, 8), script(OBJECTS * 2, 3), script(OBJECTS, 3)];
+    let failures = scripts.iter().flatten().flatten().count();
+    let scripts = scripts.map(Script::new);
     let [puts, reads, queries] = scripts;
     let stored: Vec<(String, Vec<u8>)> = (0..OBJECTS)
         .map(|number| {
@@ -468,7 +470,12 @@ fn row_65_a_day_with_one_percent_of_every_fault() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut total = Ledger::default();
     let mut again: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut memory_kib = 0;
     for number in 0..OBJECTS {
+        if number == OBJECTS / 4 {
+            // By now everything that is kept for long has been made once.
+            memory_kib = resident_kib();
+        }
         // A day has so many milliseconds for each object.
         world.clock.0.fetch_add(DAY_MS / i64::try_from(OBJECTS).unwrap(), Ordering::SeqCst);
         let journey = runtime.block_on(world.deliver(&key(number)));
@@ -482,4 +489,18 @@ fn row_65_a_day_with_one_percent_of_every_fault() {
     let distinct: BTreeSet<&String> = accepted.iter().collect();
     assert_eq!(distinct.len(), OBJECTS * 40, "every record arrived");
     assert!(again.keys().any(|receives| *receives > 1), "nothing went wrong: {again:?}");
+    let growth_kib = resident_kib().saturating_sub(memory_kib);
+    assert!(growth_kib < 16 * 1024, "memory grew by {growth_kib} KiB");
+    let (records, arrived) = (OBJECTS * 40, distinct.len());
+    let twice = accepted.len() - distinct.len();
+    // A failure repeats at most the object's only segment.
+    let bound = failures * 40;
+    Findings { records, arrived, twice, bound, ..Findings::default() }.judge();
+}
+
+/// Returns the memory that this process has now, in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

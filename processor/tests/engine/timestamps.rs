@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{BUCKET, REGION, Tenant, World, gzip, lines, records};
+use crate::world::{BUCKET, REGION, Tenant, World, records};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -48,7 +48,7 @@ fn row_24_every_form_of_a_timestamp_is_the_same_instant() {
         all.push(json!({"message": "fallback", "timestamp": garbage}));
     }
     let key = World::key(&tenant, "x");
-    world.fake.put_object(BUCKET, &key, gzip(&lines(&all)));
+    world.put_lines(&key, &all);
     world.drain().assert_code(0).assert_balanced();
     let modified = world.fake.object(BUCKET, &key).unwrap().last_modified;
     let events = events(&world);

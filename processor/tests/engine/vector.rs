@@ -57,6 +57,7 @@ impl Vector {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(vector.0.path().join("behaviour"), behaviour).unwrap();
         world.set("DELIVERY_ENGINE", "vector");
+        world.evidence().delivered_elsewhere();
         world.set("VECTOR_PROGRAM", program.to_str().unwrap());
         world.set("PATH", "/usr/bin:/bin");
         vector

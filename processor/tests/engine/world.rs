@@ -4,12 +4,15 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write as _},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use fake_aws::{Envelope, FakeAws, NotificationRoute, QueuedMessage};
 use serde_json::{Value, json};
+
+use crate::evidence::{Evidence, Line, Seen};
 
 pub(crate) const REGION: &str = "us-east-2";
 pub(crate) const CENTRAL: &str = "111111111111";
@@ -27,6 +30,17 @@ pub(crate) struct World {
     pub(crate) queue: String,
     pub(crate) dead_letters: String,
     variables: Vec<(&'static str, String)>,
+    tenants: Mutex<Vec<Tenant>>,
+    evidence: Arc<Evidence>,
+}
+
+/// Every world is judged at its end, unless its test has failed anyway.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.evidence.findings(&self.seen()).judge();
+        }
+    }
 }
 
 /// A tenant with an account and a role.
@@ -70,7 +84,8 @@ impl World {
             ("SOURCE_BUCKET", BUCKET.to_owned()),
             ("AWS_S3_USE_PATH_STYLE", "true".to_owned()),
         ]);
-        Self { fake, queue, dead_letters, variables }
+        let (tenants, evidence) = (Mutex::default(), Arc::default());
+        Self { fake, queue, dead_letters, variables, tenants, evidence }
     }
 
     /// Sets a variable for all further runs.
@@ -96,6 +111,7 @@ impl World {
             group: format!("/logs/{id}"),
         };
         self.put_item(&tenant.item());
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).push(tenant.clone());
         tenant
     }
 
@@ -105,7 +121,45 @@ impl World {
 
     /// Stores a compressed object with a record per line, and announces it.
     pub(crate) fn put_lines(&self, key: &str, records: &[Value]) {
-        self.fake.put_object(BUCKET, key, gzip(&lines(records)));
+        self.put_text(key, &lines(records), messages(records));
+    }
+
+    /// Stores a compressed object that must end in `messages`, and announces it.
+    pub(crate) fn put_text(&self, key: &str, text: &str, messages: Vec<String>) {
+        self.evidence.expect(key, messages);
+        self.fake.put_object(BUCKET, key, gzip(text));
+    }
+
+    /// Stores a compressed object with a record per line; nobody is told.
+    pub(crate) fn put_quietly(&self, key: &str, records: &[Value]) {
+        self.evidence.expect(key, messages(records));
+        self.fake.put_object_quietly(BUCKET, key, &[], gzip(&lines(records)));
+    }
+
+    /// What is known of this world beside the stand-in's own books.
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Forgets what was delivered so far.
+    pub(crate) fn clear_ledger(&self) {
+        self.fake.clear_ledger();
+        self.evidence.clear();
+    }
+
+    fn seen(&self) -> Seen {
+        let bodies = |queue: &str| {
+            self.fake.queue_messages(queue).into_iter().map(|message| message.body).collect()
+        };
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        Seen {
+            delivered: tenants
+                .iter()
+                .map(|tenant| (tenant.id.clone(), self.delivered(tenant)))
+                .collect(),
+            waiting: bodies(&self.queue),
+            buried: bodies(&self.dead_letters),
+        }
     }
 
     /// Returns a key of an object of `tenant`.
@@ -158,7 +212,7 @@ impl World {
         for (name, value) in &self.variables {
             command.env(name, value);
         }
-        Process { child: command.spawn().unwrap() }
+        Process { child: command.spawn().unwrap(), evidence: Arc::clone(&self.evidence) }
     }
 
     /// Returns all messages that reached a tenant's account, in order of acceptance within a stream.
@@ -228,6 +282,7 @@ impl World {
 /// A running binary. Killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
+    evidence: Arc<Evidence>,
 }
 
 impl Process {
@@ -282,7 +337,10 @@ impl Output {
             text.map(|text| text.join().unwrap()).unwrap_or_default()
         };
         let (stdout, stderr) = (whole(self.stdout), whole(self.stderr));
-        Run { code: process.child.wait().unwrap().code(), stdout, stderr }
+        let run = Run { code: process.child.wait().unwrap().code(), stdout, stderr };
+        run.assert_balanced();
+        process.evidence.add_lines(run.objects());
+        run
     }
 }
 
@@ -303,11 +361,8 @@ impl Drop for Process {
 
 impl Run {
     /// Returns the lines that say what became of objects.
-    pub(crate) fn objects(&self) -> Vec<BTreeMap<String, Value>> {
-        let lines = self
-            .stderr
-            .lines()
-            .filter_map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).ok());
+    pub(crate) fn objects(&self) -> Vec<Line> {
+        let lines = self.stderr.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
         lines.filter(|line| line.get("message") == Some(&json!("object"))).collect()
     }
 
@@ -362,7 +417,11 @@ pub(crate) fn sorted(mut texts: Vec<String>) -> Vec<String> {
 
 /// Returns the messages of `records`.
 pub(crate) fn messages(records: &[Value]) -> Vec<String> {
-    records.iter().map(|record| record["message"].as_str().unwrap().to_owned()).collect()
+    let text = |record: &Value| match &record["message"] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    records.iter().map(text).collect()
 }
 
 pub(crate) fn lines(records: &[Value]) -> String {

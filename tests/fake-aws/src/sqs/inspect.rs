@@ -234,6 +234,11 @@ impl FakeAws {
         count > 0
     }
 
+    /// Deletes a message, as an event source mapping does; returns whether there was one.
+    pub fn delete_queued_message(&self, queue_url: &str, message_id: &str) -> bool {
+        self.with_queue(queue_url, |queue, _| queue.discard(message_id))
+    }
+
     /// Deletes a queue as its owner could; returns whether there was one.
     pub fn delete_queue(&self, queue_url: &str) -> bool {
         let key = find(&self.shared().sqs(), queue_url);

@@ -349,6 +349,13 @@ impl Queue {
         self.messages.values()
     }
 
+    /// Removes a message whatever its handle; returns whether there was one.
+    pub(super) fn discard(&mut self, message_id: &str) -> bool {
+        let before = self.messages.len();
+        self.messages.retain(|_, message| message.id != message_id);
+        self.messages.len() < before
+    }
+
     /// Makes hidden messages visible now.
     pub(super) fn reveal(&mut self, wanted: impl Fn(&Message) -> bool, now: Millis) -> usize {
         let mut count = 0;
