@@ -19,4 +19,5 @@ mod k8s;
 mod support;
 mod templates;
 mod tenant;
+mod tenant_file;
 mod usage;

@@ -39,6 +39,15 @@ pub enum Conditional {
     Refused,
 }
 
+/// What the item must still be for a write to happen.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// It exists, whatever it says.
+    Anything,
+    /// It has these attributes with these values, and of those that are written no others.
+    Exactly(&'a Attributes),
+}
+
 impl DynamoDb {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self(Client::new(config))
@@ -121,60 +130,130 @@ impl DynamoDb {
         conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, OPERATION, error)))
     }
 
-    /// Sets attributes of an item that must exist, and takes the attributes in `removed` away.
+    /// Sets attributes of an item that must be as it was `seen`, and takes the attributes in `removed` away.
     pub async fn update(
         &self,
         table: &str,
         key: &ItemKey,
         set: &Attributes,
         removed: &[&str],
+        seen: Seen<'_>,
     ) -> Result<Conditional, Fault> {
         const OPERATION: &str = "UpdateItem";
-        let mut call = self
-            .0
-            .update_item()
-            .table_name(table)
-            .key(PARTITION_KEY, AttributeValue::S(key.tenant.clone()))
-            .key(SORT_KEY, AttributeValue::S(key.kind.clone()))
-            .condition_expression("attribute_exists(#key)")
-            .expression_attribute_names("#key", PARTITION_KEY);
+        let unsendable = |what| Fault::unsendable(SERVICE, OPERATION, what);
+        let mut expression = Expression::default();
         let mut clauses = Vec::new();
         let mut sets = Vec::new();
-        for (number, (name, value)) in set.iter().enumerate() {
-            let value = write(value).map_err(|what| Fault::unsendable(SERVICE, OPERATION, what))?;
-            call = call
-                .expression_attribute_names(format!("#s{number}"), name)
-                .expression_attribute_values(format!(":s{number}"), value);
-            sets.push(format!("#s{number} = :s{number}"));
+        for (name, value) in set {
+            sets.push(format!(
+                "{} = {}",
+                expression.name(name),
+                expression.value(value).map_err(unsendable)?
+            ));
         }
         if !sets.is_empty() {
             clauses.push(format!("SET {}", sets.join(", ")));
         }
-        let mut removes = Vec::new();
-        for (number, name) in removed.iter().enumerate() {
-            call = call.expression_attribute_names(format!("#r{number}"), *name);
-            removes.push(format!("#r{number}"));
-        }
+        let removes: Vec<String> = removed.iter().map(|name| expression.name(name)).collect();
         if !removes.is_empty() {
             clauses.push(format!("REMOVE {}", removes.join(", ")));
         }
-        let sent = call.update_expression(clauses.join(" ")).send().await;
+        let written = set.keys().map(String::as_str).chain(removed.iter().copied());
+        let condition = expression.condition(seen, written).map_err(unsendable)?;
+        let sent = self
+            .0
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key_of(key)))
+            .update_expression(clauses.join(" "))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(expression.values)
+            .send()
+            .await;
         conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, OPERATION, error)))
     }
 
-    /// Deletes an item that must exist.
-    pub async fn remove(&self, table: &str, key: &ItemKey) -> Result<Conditional, Fault> {
+    /// Deletes an item that must be as it was `seen`.
+    pub async fn remove(
+        &self,
+        table: &str,
+        key: &ItemKey,
+        seen: Seen<'_>,
+    ) -> Result<Conditional, Fault> {
+        const OPERATION: &str = "DeleteItem";
+        let mut expression = Expression::default();
+        let condition = expression
+            .condition(seen, [])
+            .map_err(|what| Fault::unsendable(SERVICE, OPERATION, what))?;
         let sent = self
             .0
             .delete_item()
             .table_name(table)
-            .key(PARTITION_KEY, AttributeValue::S(key.tenant.clone()))
-            .key(SORT_KEY, AttributeValue::S(key.kind.clone()))
-            .condition_expression("attribute_exists(#key)")
-            .expression_attribute_names("#key", PARTITION_KEY)
+            .set_key(Some(key_of(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(expression.values)
             .send()
             .await;
-        conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, "DeleteItem", error)))
+        conditional(sent.map(|_| ()).map_err(|error| Fault::new(SERVICE, OPERATION, error)))
+    }
+}
+
+fn key_of(key: &ItemKey) -> HashMap<String, AttributeValue> {
+    [(PARTITION_KEY, &key.tenant), (SORT_KEY, &key.kind)]
+        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.clone())))
+        .into()
+}
+
+/// The names and values that an expression stands for. DynamoDB refuses reserved words and an empty map of values.
+#[derive(Debug, Default)]
+struct Expression {
+    names: HashMap<String, String>,
+    values: Option<HashMap<String, AttributeValue>>,
+}
+
+impl Expression {
+    fn name(&mut self, name: &str) -> String {
+        let known =
+            self.names.iter().find(|(_, known)| *known == name).map(|(short, _)| short.clone());
+        known.unwrap_or_else(|| {
+            let short = format!("#n{}", self.names.len());
+            self.names.insert(short.clone(), name.to_owned());
+            short
+        })
+    }
+
+    /// Fails with a value that is only read, never written.
+    fn value(&mut self, value: &Attribute) -> Result<String, String> {
+        let value = write(value)?;
+        let values = self.values.get_or_insert_default();
+        let short = format!(":v{}", values.len());
+        values.insert(short.clone(), value);
+        Ok(short)
+    }
+
+    fn condition<'a>(
+        &mut self,
+        seen: Seen<'_>,
+        written: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String, String> {
+        let mut terms = vec![format!("attribute_exists({})", self.name(PARTITION_KEY))];
+        let Seen::Exactly(attributes) = seen else { return Ok(terms.remove(0)) };
+        for (name, value) in attributes {
+            let name = self.name(name);
+            terms.push(match value {
+                // What we cannot write we cannot compare either.
+                Attribute::Other(_) => format!("attribute_exists({name})"),
+                value => format!("{name} = {}", self.value(value)?),
+            });
+        }
+        for name in written {
+            if !attributes.contains_key(name) {
+                terms.push(format!("attribute_not_exists({})", self.name(name)));
+            }
+        }
+        Ok(terms.join(" AND "))
     }
 }
 

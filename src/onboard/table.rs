@@ -9,7 +9,7 @@ use mtlog_processor::model::{
 use thiserror::Error;
 
 use crate::aws::{
-    dynamodb::{Conditional, DynamoDb, ItemKey},
+    dynamodb::{Conditional, DynamoDb, ItemKey, Seen},
     fault::Fault,
 };
 
@@ -37,6 +37,8 @@ pub struct Entry {
     pub item: Result<TenantItem, InvalidItem>,
     /// What is odd about an item that can be read.
     pub notes: Vec<String>,
+    /// The attributes as they stand in the table.
+    pub attributes: Attributes,
 }
 
 /// A failure at the tenant table.
@@ -58,6 +60,16 @@ pub enum TableError {
         /// Its key.
         key: String,
     },
+    /// Not the table of the system that mtlog replaces.
+    #[error(
+        "table `{table}` has the key `{key}`; the table of the system that mtlog replaces has tenant_id alone"
+    )]
+    NoPredecessor {
+        /// The table's name.
+        table: String,
+        /// Its key.
+        key: String,
+    },
     /// Some other table.
     #[error("table `{table}` has the key `{key}`; a tenant table has tenant_id and type")]
     Foreign {
@@ -73,6 +85,16 @@ pub enum TableError {
         tenant: TenantId,
         /// The delivery.
         kind: DeliveryKind,
+    },
+    /// The item is not what it was when it was read.
+    #[error(
+        "the `{kind}` delivery of tenant `{tenant}` was changed by somebody else meanwhile; nothing was written"
+    )]
+    Moved {
+        /// The tenant.
+        tenant: String,
+        /// The delivery.
+        kind: String,
     },
     /// The item is not there.
     #[error("tenant `{tenant}` has no `{kind}` delivery")]
@@ -111,6 +133,22 @@ impl TenantTable {
             [PARTITION_KEY] => Err(TableError::Predecessor { table, key }),
             _ => Err(TableError::Foreign { table, key }),
         }
+    }
+
+    /// Reads all items of the table `name`, in the same account and region, of the system that mtlog replaces: one for each tenant, with no type. Each is
+    /// returned as the delivery that it was: to a log group, and switched on unless it says otherwise.
+    pub async fn predecessors(&self, name: &str) -> Result<Vec<Entry>, TableError> {
+        let client = &self.client;
+        let call =
+            |action| move |source| TableError::Call { action, table: name.to_owned(), source };
+        let schema = client.key_schema(name).await.map_err(call("describe"))?;
+        let table = name.to_owned();
+        let Some(schema) = schema else { return Err(TableError::Missing { table }) };
+        if schema.0 != [PARTITION_KEY] {
+            return Err(TableError::NoPredecessor { table, key: schema.0.join(", ") });
+        }
+        let items = client.all_items(name).await.map_err(call("read"))?;
+        Ok(sorted(items.into_iter().map(as_delivery).collect()))
     }
 
     /// Returns the table's name.
@@ -162,14 +200,34 @@ impl TenantTable {
             ("enabled".to_owned(), Attribute::Bool(enabled)),
             ("updated_at".to_owned(), Attribute::String(now.to_owned())),
         ]);
-        let written = self.client.update(&self.name, &key(tenant, kind), &set, &[]).await;
+        let written =
+            self.client.update(&self.name, &key(tenant, kind), &set, &[], Seen::Anything).await;
         self.must_exist(tenant, kind, written.map_err(|source| self.failed("write to", source))?)
     }
 
     /// Deletes a delivery.
     pub async fn remove(&self, tenant: &str, kind: DeliveryKind) -> Result<(), TableError> {
-        let deleted = self.client.remove(&self.name, &key(tenant, kind)).await;
+        let deleted = self.client.remove(&self.name, &key(tenant, kind), Seen::Anything).await;
         self.must_exist(tenant, kind, deleted.map_err(|source| self.failed("delete from", source))?)
+    }
+
+    /// Changes a delivery, unless it is no longer what `before` says.
+    pub async fn change(
+        &self,
+        before: &Entry,
+        set: &Attributes,
+        removed: &[&str],
+    ) -> Result<(), TableError> {
+        let seen = Seen::Exactly(&before.attributes);
+        let written = self.client.update(&self.name, &before.key(), set, removed, seen).await;
+        before.unmoved(written.map_err(|source| self.failed("write to", source))?)
+    }
+
+    /// Deletes an item, unless it is no longer what `before` says.
+    pub async fn remove_unchanged(&self, before: &Entry) -> Result<(), TableError> {
+        let seen = Seen::Exactly(&before.attributes);
+        let deleted = self.client.remove(&self.name, &before.key(), seen).await;
+        before.unmoved(deleted.map_err(|source| self.failed("delete from", source))?)
     }
 
     fn must_exist(
@@ -186,6 +244,21 @@ impl TenantTable {
 
     fn failed(&self, action: &'static str, source: Fault) -> TableError {
         TableError::Call { action, table: self.name.clone(), source }
+    }
+}
+
+impl Entry {
+    fn key(&self) -> ItemKey {
+        ItemKey { tenant: self.tenant.clone(), kind: self.kind.clone() }
+    }
+
+    fn unmoved(&self, written: Conditional) -> Result<(), TableError> {
+        match written {
+            Conditional::Written => Ok(()),
+            Conditional::Refused => {
+                Err(TableError::Moved { tenant: self.tenant.clone(), kind: self.kind.clone() })
+            }
+        }
     }
 }
 
@@ -209,7 +282,16 @@ fn entry(attributes: &Attributes) -> Entry {
         kind: text(SORT_KEY),
         item: TenantItem::from_attributes(attributes),
         notes: notes(attributes),
+        attributes: attributes.clone(),
     }
+}
+
+fn as_delivery(mut attributes: Attributes) -> Attributes {
+    attributes
+        .entry(SORT_KEY.to_owned())
+        .or_insert_with(|| Attribute::String(DeliveryKind::CloudWatch.as_str().to_owned()));
+    attributes.entry("enabled".to_owned()).or_insert(Attribute::Bool(true));
+    attributes
 }
 
 fn notes(attributes: &Attributes) -> Vec<String> {

@@ -1,16 +1,16 @@
 //! `mtlog tenant add`: a new delivery. Nothing that exists is overwritten.
 
 use clap::Args;
-use mtlog_processor::model::{ids::ExternalId, secret::Secret, tenant::DeliveryKind};
+use mtlog_processor::model::tenant::DeliveryKind;
 use serde::Serialize;
 
-use super::{DeliveryView, Opened, TableArgs, now, open, table_error};
+use super::{DeliveryView, Opened, TableArgs, new_external_id, now, open, table_error};
 use crate::{
     cli::ConsentArgs,
     commands::Context,
     config::tenant::{self, DeliveryFlags},
     error::{CliError, ExitStatus, Message},
-    onboard::{external_id, rules},
+    onboard::rules,
     ui::{Report, table::Table},
 };
 
@@ -131,10 +131,4 @@ pub(super) async fn run(context: &Context<'_>, args: AddArgs) -> Result<ExitStat
         external_id: item.external_id.as_ref().map(|id| id.reveal().to_string()),
     })?;
     Ok(ExitStatus::Success)
-}
-
-fn new_external_id() -> Result<Secret<ExternalId>, CliError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
-    external_id::from_random(random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))
 }

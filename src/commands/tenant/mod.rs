@@ -1,13 +1,17 @@
 //! `mtlog tenant`: who gets which logs, and where.
 
 mod add;
+mod export;
+mod import;
 mod list;
 mod remove;
+mod set;
 mod switch;
 
 use clap::{Args, Subcommand};
 use mtlog_processor::model::{
-    ids::Region,
+    ids::{ExternalId, Region},
+    secret::Secret,
     tenant::{Destination, TenantItem},
 };
 use serde::Serialize;
@@ -22,7 +26,12 @@ use crate::{
         target::{Naming, Target, stack_name},
     },
     error::{CliError, ExitStatus, Message},
-    onboard::table::{TableError, TenantTable},
+    onboard::{
+        difference::FieldChange,
+        external_id,
+        table::{TableError, TenantTable},
+    },
+    ui::table::Table,
 };
 
 /// The output of the regional stack that names the table.
@@ -44,6 +53,8 @@ enum TenantCommand {
     List(list::ListArgs),
     /// Show one tenant's deliveries in full
     Show(list::ShowArgs),
+    /// Change a delivery
+    Set(Box<set::SetArgs>),
     /// Switch a delivery on
     Enable(switch::SwitchArgs),
     /// Switch a delivery off; its logs are then skipped
@@ -51,6 +62,10 @@ enum TenantCommand {
     /// Delete a delivery
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArgs),
+    /// Print all deliveries as a file that `tenant import` reads
+    Export(export::ExportArgs),
+    /// Make the table say what a file says
+    Import(import::ImportArgs),
 }
 
 /// Which table.
@@ -87,9 +102,12 @@ pub async fn run(context: &Context<'_>, args: TenantArgs) -> Result<ExitStatus, 
         TenantCommand::Add(args) => add::run(context, *args).await,
         TenantCommand::List(args) => list::list(context, &args).await,
         TenantCommand::Show(args) => list::show(context, &args).await,
+        TenantCommand::Set(args) => set::run(context, &args).await,
         TenantCommand::Enable(args) => switch::run(context, &args, switch::To::On).await,
         TenantCommand::Disable(args) => switch::run(context, &args, switch::To::Off).await,
         TenantCommand::Remove(args) => remove::run(context, &args).await,
+        TenantCommand::Export(args) => export::run(context, &args).await,
+        TenantCommand::Import(args) => import::run(context, &args).await,
     }
 }
 
@@ -164,11 +182,20 @@ fn table_error(error: TableError, region: &str) -> CliError {
         TableError::Missing { .. } => CliError::new(ExitStatus::Preflight, error).hint(format!(
             "the region is {region}; give another one with --region, or the table with --table"
         )),
-        TableError::Predecessor { .. } => CliError::new(ExitStatus::Preflight, error).hint(
-            "deploy the regional stack with mtlog: it makes a table of its own next to the old one",
-        ),
-        TableError::Foreign { .. } => CliError::new(ExitStatus::Preflight, error),
+        TableError::Predecessor { ref table, .. } => {
+            let next = format!("mtlog tenant import --from-table {table}");
+            CliError::new(ExitStatus::Preflight, error)
+                .hint("deploy the regional stack with mtlog: it makes a table of its own next to the old one")
+                .next(next)
+        }
+        TableError::Foreign { .. } | TableError::NoPredecessor { .. } => {
+            CliError::new(ExitStatus::Preflight, error)
+        }
         TableError::Exists { ref tenant, .. } => {
+            let next = format!("mtlog tenant show {tenant}");
+            CliError::new(ExitStatus::Conflict, error).next(next)
+        }
+        TableError::Moved { ref tenant, .. } => {
             let next = format!("mtlog tenant show {tenant}");
             CliError::new(ExitStatus::Conflict, error).next(next)
         }
@@ -310,6 +337,26 @@ impl DeliveryView {
         rows.extend(self.notes.iter().map(|note| ("note", note.clone())));
         rows
     }
+}
+
+/// Shows what changes in one delivery.
+fn change_table(title: &str, changes: &[FieldChange]) -> Table {
+    let mut table =
+        Table::new(["ATTRIBUTE", "OLD", "NEW"]).or_say("All of that is so already.".to_owned());
+    if !title.is_empty() {
+        table = table.titled(title);
+    }
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    for change in changes {
+        table.row([change.name.clone(), value(&change.before), value(&change.after)]);
+    }
+    table
+}
+
+fn new_external_id() -> Result<Secret<ExternalId>, CliError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
+    external_id::from_random(random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))
 }
 
 fn now() -> String {
