@@ -421,39 +421,38 @@ fn templates_are_checked_here_and_by_cloudformation() {
     mtlog.run(&["template", "validate", "lunar"]).exits(64);
 }
 
-/// Kills `mtlog` when the call number `number` has had its effect. Returns the call, if there were as many.
-fn killed_after_call(number: u64) -> Option<String> {
+/// What is deployed and killed.
+const KILLED: [&str; 4] = ["deploy", "regional", "--include-sqs", "-y"];
+
+/// Starts with the global stack and a pace that leaves time to be killed in the middle.
+fn about_to_be_killed() -> (FakeAws, Mtlog) {
     let (fake, mtlog) = started();
     mtlog.run(&["deploy", "global", "-y"]).exits(0);
-    let before = fake.cloudformation().executions().len();
-    // Slow enough to be killed in the middle.
     fake.cloudformation().set_pace(Pace::StepsPerRead(120));
     fake.clear_journal();
+    (fake, mtlog)
+}
+
+/// Kills `mtlog` when the call number `number` has had its effect, runs it again, and looks at the end.
+fn killed_after_call(number: u64) {
+    let (fake, mtlog) = about_to_be_killed();
+    let before = fake.cloudformation().executions().len();
     let stall = fake.inject(Fault::on("*").nth(number).stall_after_applying());
-    let deploy = ["deploy", "regional", "--include-sqs", "-y"];
     let mut child = mtlog
-        .command(&deploy)
+        .command(&KILLED)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("mtlog runs");
-    let mut ended = false;
-    while stall.hits() == 0 && !ended {
-        ended = child.try_wait().expect("a child").is_some();
+    // Looks at a running operation are not always equally many: the last ones may not come.
+    while stall.hits() == 0 && child.try_wait().expect("a child").is_none() {
         std::thread::yield_now();
     }
-    let call = (stall.hits() > 0).then(|| {
-        child.kill().expect("killed");
-        child.wait().expect("an end");
-        format!(
-            "{} {}",
-            fake.journal().len(),
-            fake.journal_text().lines().last().unwrap_or_default()
-        )
-    });
+    let place = format!("call {number}:\n{}", fake.journal_text());
+    drop(child.kill());
+    child.wait().expect("an end");
     stall.remove();
-    mtlog.run(&deploy).exits(0);
-    let place = call.clone().unwrap_or_default();
+    mtlog.run(&KILLED).exits(0);
     assert_eq!(status(&fake, REGION, REGIONAL), Some(StackStatus::CreateComplete), "{place}");
     let creations = fake
         .cloudformation()
@@ -463,16 +462,22 @@ fn killed_after_call(number: u64) -> Option<String> {
         .filter(|execution| execution.action == "ExecuteChangeSet")
         .count();
     assert_eq!(creations, 1, "{place}: {:?}", fake.cloudformation().executions());
-    call
 }
 
 #[test]
 fn a_deployment_that_is_killed_after_any_call_is_taken_up_again_and_never_done_twice() {
-    let mut number = 1;
-    while killed_after_call(number).is_some() {
-        number += 1;
-    }
-    assert!(number > 15, "only {} calls were looked at", number - 1);
+    let (fake, mtlog) = about_to_be_killed();
+    mtlog.run(&KILLED).exits(0);
+    let calls = fake.calls("*");
+    assert!(calls > 15, "only {calls} calls");
+    // Most of the time is spent waiting, so that they may wait together.
+    std::thread::scope(|scope| {
+        for first in 1..=8 {
+            scope.spawn(move || {
+                (first..=calls).step_by(8).for_each(killed_after_call);
+            });
+        }
+    });
 }
 
 #[test]

@@ -30,8 +30,8 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            first: Duration::from_millis(700),
-            longest: Duration::from_millis(2_500),
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(2),
             limit: Duration::from_secs(60 * 60),
         }
     }
