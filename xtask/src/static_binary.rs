@@ -26,16 +26,8 @@ pub(crate) fn engine_for_tests(repository: &Repository) -> Result<PathBuf> {
     command::run(
         repository
             .cargo()
-            // With `mtlog` selected too, the libraries have the features that they have there.
-            .args([
-                "build",
-                "--locked",
-                "--quiet",
-                "--package",
-                "mtlog",
-                "--package",
-                ENGINE.package,
-            ])
+            // The same features as in the tests, so that no library is compiled twice.
+            .args(["build", "--locked", "--quiet", "--workspace", "--all-features"])
             .args(["--bin", ENGINE.name])
             .env("RUSTC_WORKSPACE_WRAPPER", repository.path("xtask/static_rustc.sh")),
     )
