@@ -99,6 +99,16 @@ fn a_dry_run_shows_every_change_and_writes_nothing() {
         planned.json()["steps"][0]["changes"],
         json!([{"name": "log_retention_days", "before": "30", "after": "90"}])
     );
+    let shown = mtlog.run(&["tenant", "import", "changed.yaml", "--prune", "--dry-run"]).exits(0);
+    for line in [
+        "change acme cloudwatch",
+        "    log_retention_days  30 -> 90",
+        "remove acme s3",
+        "add zeta s3",
+        "    bucket_name    acme-logs",
+    ] {
+        assert!(shown.stdout.lines().any(|found| found == line), "{line} in\n{}", shown.stdout);
+    }
     assert_eq!(fake.write_count(), 0);
 }
 

@@ -23,7 +23,11 @@ use crate::{
         rules,
         table::{Entry, TableError, TenantTable},
     },
-    ui::{Report, table::Table},
+    ui::{
+        Report,
+        style::{Palette, printable},
+        table::Table,
+    },
 };
 
 /// The longest file that is read, in bytes: some 100,000 deliveries.
@@ -87,20 +91,40 @@ impl StepView {
 
 impl Report for Imported {
     fn tables(&self) -> Vec<Table> {
-        let mut table = Table::new(["ACTION", "TENANT", "TYPE", "ATTRIBUTE", "OLD", "NEW"])
-            .or_say(format!("Table {} says all of that already.", self.table));
-        for step in &self.steps {
-            let names = [step.action, step.tenant_id.as_str(), step.r#type.as_str()];
-            for (index, change) in step.changes.iter().enumerate() {
-                let names =
-                    names.map(|name| if index == 0 { name.to_owned() } else { String::new() });
-                let value =
-                    |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-                let values = [change.name.clone(), value(&change.before), value(&change.after)];
-                table.row(names.into_iter().chain(values));
-            }
+        Vec::new()
+    }
+
+    /// A block for each write: values as long as ARNs would tear a table apart.
+    fn text(&self, palette: Palette) -> String {
+        if self.steps.is_empty() {
+            return format!("Table {} says all of that already.\n", self.table);
         }
-        vec![table]
+        self.steps.iter().map(|step| step.text(palette)).collect()
+    }
+}
+
+impl StepView {
+    fn text(&self, palette: Palette) -> String {
+        let title = printable(&format!("{} {} {}", self.action, self.tenant_id, self.r#type));
+        let mut text = format!("{}\n", palette.strong(&title));
+        let width = self.changes.iter().map(|change| change.name.len()).max().unwrap_or_default();
+        for FieldChange { name, before, after } in &self.changes {
+            let value = match (before, after) {
+                (Some(before), Some(after)) => format!("{before} -> {after}"),
+                (None, Some(only)) if self.action == "add" => only.clone(),
+                (Some(only), None) if self.action == "remove" => only.clone(),
+                (before, after) => {
+                    let or_none =
+                        |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+                    format!("{} -> {}", or_none(before), or_none(after))
+                }
+            };
+            text += &format!("    {name:<width$}  {}\n", printable(&value));
+        }
+        if let Some(error) = &self.error {
+            text += &format!("    {}\n", palette.warning(&printable(error)));
+        }
+        text
     }
 }
 
