@@ -11,18 +11,18 @@ use fake_aws::{
 
 use crate::support::{ACCOUNT, Mtlog, REGION};
 
-const GLOBAL: &str = "multi-tenant-logging-global";
-const REGIONAL: &str = "multi-tenant-logging-development";
+pub(crate) const GLOBAL: &str = "multi-tenant-logging-global";
+pub(crate) const REGIONAL: &str = "multi-tenant-logging-development";
 const BUCKET: &str = "mtlog-templates-111111111111-us-east-2";
 
-fn started() -> (FakeAws, Mtlog) {
+pub(crate) fn started() -> (FakeAws, Mtlog) {
     let fake = FakeAws::start_blocking();
     let mtlog = Mtlog::with(&fake);
     (fake, mtlog)
 }
 
 /// Deploys the global and the regional stack with queues.
-fn deployed() -> (FakeAws, Mtlog) {
+pub(crate) fn deployed() -> (FakeAws, Mtlog) {
     let (fake, mtlog) = started();
     mtlog.run(&["deploy", "global", "regional", "--include-sqs", "-y"]).exits(0);
     fake.clear_journal();
@@ -38,7 +38,7 @@ fn parameter(fake: &FakeAws, stack: &str, name: &str) -> Option<String> {
     stack.parameters.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-fn names_of_writes(fake: &FakeAws) -> Vec<String> {
+pub(crate) fn names_of_writes(fake: &FakeAws) -> Vec<String> {
     fake.writes().iter().map(|entry| entry.facts.operation.clone()).collect()
 }
 

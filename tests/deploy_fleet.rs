@@ -8,10 +8,9 @@ use fake_aws::{
 };
 use serde_json::{Value, json};
 
+use crate::deploy::{GLOBAL, REGIONAL, deployed, names_of_writes, started};
 use crate::support::{ACCOUNT, Mtlog, REGION};
 
-const GLOBAL: &str = "multi-tenant-logging-global";
-const REGIONAL: &str = "multi-tenant-logging-development";
 /// What keeps a run away from profiles.
 const PROFILES_OFF: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
@@ -22,20 +21,6 @@ const PROFILES_OFF: [&str; 5] = [
 ];
 const TWO_REGIONS: &str = "us-east-2,eu-west-1";
 
-fn started() -> (FakeAws, Mtlog) {
-    let fake = FakeAws::start_blocking();
-    let mtlog = Mtlog::with(&fake);
-    (fake, mtlog)
-}
-
-/// Deploys the global and the regional stack with queues.
-fn deployed() -> (FakeAws, Mtlog) {
-    let (fake, mtlog) = started();
-    mtlog.run(&["deploy", "global", "regional", "--include-sqs", "-y"]).exits(0);
-    fake.clear_journal();
-    (fake, mtlog)
-}
-
 fn status(fake: &FakeAws, region: &str, stack: &str) -> Option<StackStatus> {
     fake.cloudformation().stack(ACCOUNT, region, stack).map(|stack| stack.status)
 }
@@ -44,10 +29,6 @@ fn output(fake: &FakeAws, name: &str) -> String {
     let outputs = fake.cloudformation().stack(ACCOUNT, REGION, REGIONAL).expect("a stack").outputs;
     let found = outputs.into_iter().find(|(known, _)| known == name);
     found.unwrap_or_else(|| panic!("no output {name}")).1
-}
-
-fn names_of_writes(fake: &FakeAws) -> Vec<String> {
-    fake.writes().iter().map(|entry| entry.facts.operation.clone()).collect()
 }
 
 /// Reads the records of `-o ndjson`.
