@@ -69,11 +69,14 @@ impl Holder {
         };
         match handled {
             Some(handled) => self.carry_out(message, &handled).await,
-            None => {
-                self.meter.add(Metric::ShutdownReleased, "", 1);
-                Ending::Kept(self.settler.hide(subject(message), Duration::ZERO).await)
-            }
+            None => self.release(message).await,
         }
+    }
+
+    /// Gives back a message that is not to be begun any more.
+    pub(super) async fn release(&self, message: &Message) -> Ending {
+        self.meter.add(Metric::ShutdownReleased, "", 1);
+        Ending::Kept(self.settler.hide(subject(message), Duration::ZERO).await)
     }
 
     /// Keeps the message hidden from others for as long as it is polled.

@@ -286,10 +286,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Returns what the process can be signalled by.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success());
+        signal(self.id(), name);
     }
 
     /// Closes the reading ends of what the process writes to.
@@ -323,6 +326,12 @@ impl Process {
             stderr: self.child.stderr.take().map(text),
         }
     }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.unwrap().success());
 }
 
 /// What a process writes, on its way; none where the ends were closed.
