@@ -29,11 +29,11 @@ pub(crate) fn deployed() -> (FakeAws, Mtlog) {
     (fake, mtlog)
 }
 
-fn status(fake: &FakeAws, stack: &str) -> Option<StackStatus> {
+pub(crate) fn status(fake: &FakeAws, stack: &str) -> Option<StackStatus> {
     fake.cloudformation().stack(ACCOUNT, REGION, stack).map(|stack| stack.status)
 }
 
-fn parameter(fake: &FakeAws, stack: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(fake: &FakeAws, stack: &str, name: &str) -> Option<String> {
     let stack = fake.cloudformation().stack(ACCOUNT, REGION, stack)?;
     stack.parameters.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
@@ -294,6 +294,12 @@ fn a_name_that_is_taken_is_found_before_anything_is_touched() {
     mtlog.run(&["deploy", "global", "-y"]).exits(0);
     let name = "multi-tenant-logging-development-us-east-2-processor";
     fake.cloudformation().occupy_name(ACCOUNT, REGION, "AWS::IAM::Role", name);
+    fake.clear_journal();
+    let taken = ["RegionalLogProcessorRole", name, "no stack says that it made it", "[MT001]"];
+    mtlog.run(&["deploy", "regional", "-y"]).exits(6).says(&taken);
+    assert_eq!(names_of_writes(&fake), Vec::<String>::new());
+    // Who may not read roles learns it from CloudFormation.
+    fake.inject(Fault::on("iam:GetRole").respond(Response::access_denied()));
     mtlog.run(&["deploy", "regional", "-y"]).exits(6).says(&["refused the change set", "[MT001]"]);
     assert_eq!(status(&fake, REGIONAL), None, "the empty stack of the change set is gone");
     fake.cloudformation().set_early_validation(EarlyValidation::Off);
@@ -304,8 +310,43 @@ fn a_name_that_is_taken_is_found_before_anything_is_touched() {
 }
 
 #[test]
+fn a_role_of_a_stack_in_another_region_is_named_with_its_owner() {
+    let (fake, mtlog) = started();
+    let role = r#"{"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {
+        "RoleName": "CustomerLogDistribution-us-east-2", "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}}}}}"#;
+    fake.cloudformation().put_stack(
+        &SeedStack::new(ACCOUNT, "eu-west-1", "old-logging", StackStatus::CreateComplete)
+            .template(role),
+    );
+    let central = "arn:aws:iam::999999999999:role/ROSA-CentralLogDistributionRole-0123abcd";
+    let deploy = ["deploy", "customer", "--central-role-arn", central, "-y"];
+    mtlog.run(&deploy).exits(6).says(&["stack `old-logging` in eu-west-1 made it", "[MT001]"]);
+    mtlog.run(&["plan", "customer", "--central-role-arn", central]).exits(6).says(&["[MT001]"]);
+    assert_eq!(names_of_writes(&fake), Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_identity_provider_is_found_before_anything_is_touched() {
+    let (fake, mtlog) = deployed();
+    let issuer = "oidc.op1.openshiftapps.com/2abc";
+    let deploy = ["deploy", "cluster", "--cluster-name", "c1", "--oidc-provider", issuer, "-y"];
+    mtlog
+        .run(&deploy)
+        .exits(6)
+        .says(&[&format!("oidc-provider/{issuer}` does not exist in this account"), "[MT002]"]);
+    fake.add_oidc_provider(ACCOUNT, issuer, &["sts.amazonaws.com"]);
+    mtlog.run(&deploy).exits(6).says(&["the audience `openshift`, but sts.amazonaws.com"]);
+    assert_eq!(names_of_writes(&fake), Vec::<String>::new());
+    fake.add_oidc_provider(ACCOUNT, issuer, &["openshift"]);
+    mtlog.run(&deploy).exits(0);
+}
+
+#[test]
 fn both_stacks_of_a_cluster_take_their_values_from_the_regional_one() {
     let (fake, mtlog) = deployed();
+    fake.add_oidc_provider(ACCOUNT, "oidc.op1.openshiftapps.com/2abc", &["openshift"]);
     let issuer = "https://oidc.op1.openshiftapps.com/2abc";
     mtlog
         .run(&["deploy", "cluster", "--cluster-name", "c1", "--oidc-provider", issuer, "-y"])
@@ -368,6 +409,7 @@ fn calls_that_an_account_does_not_have_are_done_without() {
     for availability in [Availability::AccessDenied, Availability::Unknown] {
         let (fake, mtlog) = started();
         fake.cloudformation().set_availability("DescribeEvents", availability);
+        fake.inject(Fault::on("iam:GetRole").respond(Response::access_denied()));
         fake.cloudformation().occupy_name(
             ACCOUNT,
             REGION,
@@ -587,6 +629,7 @@ fn the_grammar_of_the_replaced_script_is_spoken_without_its_defects() {
     assert_eq!(parameter(&fake, REGIONAL, "TemplateBucket").as_deref(), Some("some-bucket"));
     script(&mtlog, "-t regional").exits(0).says(&["Nothing to do"]);
     assert_eq!(parameter(&fake, REGIONAL, "IncludeSQSStack").as_deref(), Some("true"));
+    fake.add_oidc_provider(ACCOUNT, "oidc.op1.openshiftapps.com/2abc", &["openshift"]);
     let issuer = "--oidc-provider oidc.op1.openshiftapps.com/2abc";
     script(&mtlog, &format!("-t cluster --cluster-name c1 {issuer}")).exits(0);
     for word in ["-x", "-t", "-t everything"] {

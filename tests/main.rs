@@ -12,10 +12,12 @@
 
 mod deploy;
 mod deploy_fleet;
+mod deploy_states;
 mod diagnose;
 mod generate;
 mod images;
 mod k8s;
+mod script_defects;
 mod support;
 mod templates;
 mod tenant;

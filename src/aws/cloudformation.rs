@@ -16,7 +16,10 @@ use crate::deploy::{
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::{
     Client,
-    types::{self as sdk, Capability, ChangeSetType, EventFilter, OnStackFailure, TemplateStage},
+    types::{
+        self as sdk, Capability, ChangeSetType, DeletionMode, EventFilter, OnStackFailure,
+        TemplateStage,
+    },
 };
 
 const SERVICE: &str = "cloudformation";
@@ -73,6 +76,15 @@ pub enum Undo {
     Rollback,
     /// For a rollback that failed.
     Continue,
+}
+
+/// What a deletion does about resources that cannot be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It fails.
+    Whole,
+    /// They stay in the account, and the stack goes. CloudFormation allows it only in `DELETE_FAILED`.
+    LeavingWhatResists,
 }
 
 /// Whether a stack may be deleted.
@@ -459,10 +471,20 @@ impl CloudFormation {
     }
 
     /// Starts deleting a stack. The same token again does nothing.
-    pub async fn delete_stack(&self, stack: &str, token: &str) -> Result<(), Fault> {
+    pub async fn delete_stack(
+        &self,
+        stack: &str,
+        deletion: Deletion,
+        token: &str,
+    ) -> Result<(), Fault> {
+        let mode = match deletion {
+            Deletion::Whole => None,
+            Deletion::LeavingWhatResists => Some(DeletionMode::ForceDeleteStack),
+        };
         self.0
             .delete_stack()
             .stack_name(stack)
+            .set_deletion_mode(mode)
             .client_request_token(token)
             .send()
             .await

@@ -9,6 +9,7 @@ mod drift;
 pub mod dynamodb;
 pub mod ecr;
 pub mod fault;
+pub mod iam;
 pub mod mfa;
 pub mod s3;
 pub mod session;

@@ -15,8 +15,8 @@ use aws_types::region::Region as SdkRegion;
 use mtlog_processor::model::{ids::Region, secret::Secret};
 
 use super::{
-    budget::Budget, cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, s3::S3, sqs::Sqs,
-    sts::Sts,
+    budget::Budget, cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, iam::Iam, s3::S3,
+    sqs::Sqs, sts::Sts,
 };
 
 /// A connection that cannot be made within this time is not made at all.
@@ -177,6 +177,11 @@ impl Session {
     /// Makes a client for ECR.
     pub fn ecr(&self) -> Ecr {
         Ecr::new(&self.config)
+    }
+
+    /// Makes a client for IAM.
+    pub fn iam(&self) -> Iam {
+        Iam::new(&self.config)
     }
 
     /// Makes a client for SQS.

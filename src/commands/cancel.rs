@@ -11,7 +11,7 @@ use super::{
     watching::{self, Watch},
 };
 use crate::{
-    aws::cloudformation::{CloudFormation, Undo},
+    aws::cloudformation::{CloudFormation, Deletion, Undo},
     cli::ConsentArgs,
     deploy::{
         execute,
@@ -143,7 +143,8 @@ async fn delete(
 ) -> Result<Ended, CliError> {
     let progress = Progress::start(context.ui);
     let watch = watch(args, opened, target, stack, "deleting");
-    let start = execute::start_deletion(client, stack, Timestamp::now().as_millisecond());
+    let start =
+        execute::start_deletion(client, stack, Deletion::Whole, Timestamp::now().as_millisecond());
     let work = Box::pin(watching::watch(&progress, client, watch, start));
     watching::until_stopped(&progress, &opened.typed_flags(), work).await
 }
@@ -190,9 +191,12 @@ async fn discard(
             )));
     }
     let _consent: Consent = consent()?;
-    client.delete_stack(&stack.id, &format!("{OWN_PREFIX}discard")).await.map_err(|fault| {
-        CliError::aws(format!("failed to delete the empty stack `{name}`"), fault)
-    })?;
+    client
+        .delete_stack(&stack.id, Deletion::Whole, &format!("{OWN_PREFIX}discard"))
+        .await
+        .map_err(|fault| {
+            CliError::aws(format!("failed to delete the empty stack `{name}`"), fault)
+        })?;
     context.ui.status(&format!("Threw away {} change sets of stack {name}", sets.len()));
     Ok(ExitStatus::Success)
 }

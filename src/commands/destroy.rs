@@ -12,14 +12,14 @@ use super::{
     watching::{self, Watch},
 };
 use crate::{
-    aws::cloudformation::CloudFormation,
+    aws::cloudformation::{CloudFormation, Deletion},
     cli::ConsentArgs,
     deploy::{
         change::{Fate, is_store},
         difference::fate,
         execute,
         stack::{NESTED_STACK_TYPE, Presence, Stack},
-        status::{Phase, Standing},
+        status::{Phase, StackStatus, Standing},
         target::Target,
     },
     error::{CliError, ExitStatus, Message},
@@ -49,6 +49,9 @@ pub struct DestroyArgs {
     /// Show what would be deleted and what would stay; no call that writes is made
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Where a deletion failed before: delete the stack, and leave what cannot be deleted in the account
+    #[arg(long)]
+    force_delete: bool,
     #[command(flatten)]
     stack: StackArgs,
     #[command(flatten)]
@@ -205,10 +208,14 @@ async fn destroy(
             .hint("wait until the operation is over, then run the same command again")
             .next(format!("mtlog events {name}{}", opened.typed_flags())));
     }
-    let warning = format!(
+    let deletion = deletion(args, opened, stack)?;
+    let mut warning = format!(
         "stack {name} in {} of account {} is deleted for good",
         opened.place.region, opened.place.account
     );
+    if deletion == Deletion::LeavingWhatResists {
+        warning.push_str(", and what cannot be deleted stays in the account without a stack");
+    }
     let answers = args.consent.answers();
     ui.could_agree(Some((name, &warning)), &answers)?;
     ui.status(destruction.table().render(Palette::Plain).trim_end());
@@ -226,7 +233,8 @@ async fn destroy(
         limit: Duration::from_secs(args.timeout.saturating_mul(60)),
         flags: flags.clone(),
     };
-    let start = execute::start_deletion(client, stack, Timestamp::now().as_millisecond());
+    let attempt = Timestamp::now().as_millisecond();
+    let start = execute::start_deletion(client, stack, deletion, attempt);
     let work = Box::pin(watching::watch(&progress, client, watch, start));
     let ended = watching::until_stopped(&progress, &flags, work).await?;
     if ended.status.standing() == Standing::Gone {
@@ -235,6 +243,24 @@ async fn destroy(
     }
     let what = format!("stack `{name}` could not be deleted and is now in {}", ended.status);
     Err(watching::failed(ExitStatus::NeedsAttention, what, &ended)
-        .hint("mend what is named, then run the same command again")
+        .hint("mend what is named, then run the same command again; or leave it in the account with --force-delete")
         .next(format!("mtlog events {name} --failed{}", opened.typed_flags())))
+}
+
+/// CloudFormation leaves resources behind only after a deletion that failed, so that nobody does it unseen.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DeleteStack.html>
+fn deletion(args: &DestroyArgs, opened: &Opened, stack: &Stack) -> Result<Deletion, CliError> {
+    if !args.force_delete {
+        return Ok(Deletion::Whole);
+    }
+    if stack.status == StackStatus::DeleteFailed {
+        return Ok(Deletion::LeavingWhatResists);
+    }
+    let text = format!(
+        "--force-delete is for a stack whose deletion failed; `{}` is in {}",
+        stack.name, stack.status
+    );
+    Err(CliError::new(ExitStatus::Preflight, Message(text))
+        .hint("delete it without --force-delete first")
+        .next(format!("mtlog events {}{}", stack.name, opened.typed_flags())))
 }

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::aws::{
     cloudformation::{
-        ChangeSetIds, ChangeSetKind, ChangeSetRequest, ChangeSetState, CloudFormation, Undo,
+        ChangeSetIds, ChangeSetKind, ChangeSetRequest, ChangeSetState, CloudFormation, Deletion,
+        Undo,
     },
     fault::{Fault, nested_change_set},
     s3::{S3, Written},
@@ -240,7 +241,7 @@ pub async fn discard(
             .map_err(doing("read the stack that was not created"))?;
         if status.stack().is_some_and(|stack| stack.status == StackStatus::ReviewInProgress) {
             client
-                .delete_stack(&ids.stack, &format!("{OWN_PREFIX}discard"))
+                .delete_stack(&ids.stack, Deletion::Whole, &format!("{OWN_PREFIX}discard"))
                 .await
                 .map_err(doing("delete the stack that was not created"))?;
         }
@@ -266,11 +267,12 @@ pub async fn start(client: &CloudFormation, ready: &Ready) -> Result<History, Ex
 pub async fn start_deletion(
     client: &CloudFormation,
     stack: &Stack,
+    deletion: Deletion,
     attempt: i64,
 ) -> Result<History, ExecuteError> {
     let history = history(client, &stack.id).await?;
     client
-        .delete_stack(&stack.id, &format!("{OWN_PREFIX}delete-{attempt}"))
+        .delete_stack(&stack.id, deletion, &format!("{OWN_PREFIX}delete-{attempt}"))
         .await
         .map_err(doing(format!("delete stack `{}`", stack.name)))?;
     Ok(history)

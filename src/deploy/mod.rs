@@ -1,6 +1,6 @@
 //! Brings stacks to what the templates and settings say.
 //!
-//! Planning ([`desired`], [`plan`], [`state`], [`parameters`], [`difference`], [`operation`]) is pure: the same settings
+//! Planning ([`desired`], [`plan`], [`state`], [`parameters`], [`difference`], [`claims`], [`operation`]) is pure: the same settings
 //! and the same observation give the same plan. Acting ([`observe`], [`execute`], [`watch`]) is thin. Progress leaves as values of
 //! [`event`]; nothing here prints.
 
@@ -10,6 +10,7 @@ pub mod status;
 pub mod target;
 
 pub mod change;
+pub mod claims;
 pub mod desired;
 pub mod difference;
 pub mod parameters;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     change::ResourceChange,
+    claims::Claims,
     desired::{Desired, Obstacles, Place},
     difference::{Resources, difference},
     observe::{Observed, ObservedChild},
@@ -113,6 +114,36 @@ impl Plan {
         children: &BTreeMap<String, ObservedChild>,
         place: &Place,
     ) -> Vec<ResourceChange> {
+        let mut changes: Vec<ResourceChange> = self
+            .sides(observed, children, place)
+            .iter()
+            .flat_map(|side| difference(side.parent, &side.before, &side.after))
+            .collect();
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        without_containers(changes)
+    }
+
+    /// Returns what the stack and those nested in it take for granted in IAM, as far as templates alone tell.
+    pub fn claims(
+        &self,
+        observed: &Observed,
+        children: &BTreeMap<String, ObservedChild>,
+        place: &Place,
+    ) -> Claims {
+        let mut claims = Claims::default();
+        for side in self.sides(observed, children, place) {
+            claims.add(side.parent, &side.before, &side.after);
+        }
+        claims
+    }
+
+    /// Evaluates the templates of the stack and of those nested in it, as deployed and as wanted.
+    fn sides(
+        &self,
+        observed: &Observed,
+        children: &BTreeMap<String, ObservedChild>,
+        place: &Place,
+    ) -> Vec<Sides> {
         let stack = observed.presence.stack();
         let has_resources =
             matches!(self.approach, Approach::Update | Approach::WaitThenUpdate | Approach::Attach);
@@ -134,7 +165,7 @@ impl Plan {
                 .unwrap_or_default(),
             _ => Resources::new(),
         };
-        let mut changes = difference("", &before, &after);
+        let mut sides = Vec::new();
         for child in self.desired.template.children() {
             let Ok(document) = Document::parse(child.template.text()) else { continue };
             let deployed = children.get(child.resource);
@@ -150,15 +181,23 @@ impl Plan {
                     &child_scope(document, parameters, place, deployed),
                 ))
             });
-            changes.extend(difference(
-                child.resource,
-                &old.unwrap_or_default(),
-                &new.unwrap_or_default(),
-            ));
+            sides.push(Sides {
+                parent: child.resource,
+                before: old.unwrap_or_default(),
+                after: new.unwrap_or_default(),
+            });
         }
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
-        without_containers(changes)
+        sides.push(Sides { parent: "", before, after });
+        sides
     }
+}
+
+/// The resources of one stack, as deployed and as wanted.
+struct Sides {
+    /// The nested stack; empty for the stack itself.
+    parent: &'static str,
+    before: Resources,
+    after: Resources,
 }
 
 /// Returns what identifies the content of a deployment, as 16 hexadecimal digits.

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    Context,
+    Context, Others,
     fleet::{self, Fleet, Found},
 };
 use crate::{
@@ -87,6 +87,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<ExitStatus, 
         answers,
         timeout: Duration::from_secs(args.timeout.saturating_mul(60)),
         bake: Duration::ZERO,
+        others: Others::Refuse,
         plan: Some(plan),
     };
     fleet::deploy(&fleet, &opened, None).await

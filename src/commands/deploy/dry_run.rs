@@ -4,7 +4,7 @@ use super::{
     Foresight, Run, failure, preflight,
     stack::{Look, look},
     stakes,
-    view::{estimate, missing_bucket, note, view},
+    view::{Estimate, estimate, missing_bucket, note, view},
 };
 use crate::{
     deploy::{reconcile::Reconciled, saved::SavedStack, state::Approach, target::Target},
@@ -25,10 +25,10 @@ pub(super) struct Planned {
 pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, CliError> {
     let client = run.opened.session.cloudformation();
     let Look { observed, plan, imagined } = look(run, target, &client, Foresight::Imagined).await?;
-    let estimate = estimate(run, &client, &plan, &observed).await?;
-    let stakes = stakes::find(&run.opened.session, &observed, &estimate).await;
-    let saved = SavedStack::of(&plan, &observed, &run.opened.place, &estimate);
-    let mut view = view(run, &plan, Reconciled { changes: estimate, hidden: 0 }, Basis::Templates);
+    let Estimate { changes, claims } = estimate(run, &client, &plan, &observed).await?;
+    let stakes = stakes::find(&run.opened.session, &observed, &changes).await;
+    let saved = SavedStack::of(&plan, &observed, &run.opened.place, &changes);
+    let mut view = view(run, &plan, Reconciled { changes, hidden: 0 }, Basis::Templates);
     view.stakes = stakes;
     if imagined {
         for parameter in &mut view.parameters {
@@ -46,7 +46,7 @@ pub(super) async fn planned(run: &Run<'_>, target: Target) -> Result<Planned, Cl
     } else {
         view.note = note(&plan.approach, observed.presence.stack());
         view.new_bucket = missing_bucket(run, &plan).await?;
-        preflight::check(run, &plan).await?;
+        preflight::check(run, &plan, &claims).await?;
     }
     Ok(Planned { view, refusal, saved, imagined })
 }

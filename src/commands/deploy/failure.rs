@@ -39,7 +39,7 @@ pub(super) fn refused(
     let error = |status: ExitStatus, text: String| CliError::new(status, Message(text));
     match refusal {
         Refusal::Busy => error(ExitStatus::Conflict, format!("stack `{name}` is busy: {state}, and not by this deployment"))
-            .hint("wait until the other operation is over, then run the same command again")
+            .hint("run the same command again when the other operation is over, or let it wait with --wait-for-other")
             .next(format!("mtlog events {name}{flags}")),
         Refusal::ForeignReview => error(
             ExitStatus::Conflict,
@@ -70,7 +70,11 @@ pub(super) fn refused(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in {state}: something in it could not be deleted"),
         )
-        .next(format!("mtlog events {name} --failed{flags}")),
+        .next(format!("mtlog events {name} --failed{flags}"))
+        .next(format!(
+            "mtlog destroy {} --stack-name {name} --force-delete{flags}",
+            plan.desired.target
+        )),
         Refusal::UnknownState => error(
             ExitStatus::NeedsAttention,
             format!("stack `{name}` is in a state that this version does not know: {state}"),

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use mtlog_processor::model::ids::Region;
 
 use super::{
-    Foresight, Run,
+    Foresight, Others, Run,
     dry_run::{self, Planned},
     next,
     report::{DeployReport, DeployedStack},
@@ -38,6 +38,7 @@ pub(super) struct Fleet<'a> {
     pub(super) timeout: Duration,
     /// How long a wave is watched before the next one begins.
     pub(super) bake: Duration,
+    pub(super) others: Others,
     /// The plan that is carried out, if it comes from a file.
     pub(super) plan: Option<SavedPlan>,
 }
@@ -100,6 +101,7 @@ impl<'a> Schedule<'a> {
                 home: home.clone(),
                 answers: fleet.answers.clone(),
                 timeout: fleet.timeout,
+                others: fleet.others,
                 plan: fleet.plan.as_ref(),
             })
             .collect();

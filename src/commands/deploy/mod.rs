@@ -69,6 +69,9 @@ pub struct DeployArgs {
     /// Stop watching after so many minutes; the operation goes on
     #[arg(long, value_name = "MINUTES", default_value_t = 60, help_heading = "Confirmation")]
     timeout: u64,
+    /// Wait for an operation of somebody else on the stack, for as long as --timeout says, instead of refusing
+    #[arg(long, help_heading = "Confirmation")]
+    wait_for_other: bool,
 }
 
 /// Show what a deployment would change
@@ -287,6 +290,7 @@ struct Run<'a> {
     home: Region,
     answers: Answers,
     timeout: Duration,
+    others: Others,
     /// The plan that is carried out, if it comes from a file.
     plan: Option<&'a SavedPlan>,
 }
@@ -297,6 +301,15 @@ impl Run<'_> {
         let region = &self.opened.place.region;
         self.plan?.stacks.iter().find(|saved| saved.target == target && saved.region == *region)
     }
+}
+
+/// What becomes of a deployment while somebody else's operation runs on the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// It does not begin.
+    Refuse,
+    /// It waits until that is over, and then looks at what it has come to.
+    Wait,
 }
 
 /// Whether values that are not there yet are imagined.
@@ -318,6 +331,7 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus,
         answers: args.consent.answers(),
         timeout: Duration::from_secs(args.timeout.saturating_mul(60)),
         bake: args.pace.bake(),
+        others: if args.wait_for_other { Others::Wait } else { Others::Refuse },
         plan: None,
     };
     if args.dry_run {
@@ -336,6 +350,7 @@ pub async fn run_plan(context: &Context<'_>, args: &PlanArgs) -> Result<ExitStat
         answers: Answers::default(),
         timeout: Duration::ZERO,
         bake: Duration::ZERO,
+        others: Others::Refuse,
         plan: None,
     };
     let planned = fleet::plan(&fleet, &opened, None).await?;

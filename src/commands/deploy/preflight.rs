@@ -1,9 +1,16 @@
 //! What is known to fail later, found before anything is touched. Reads only.
 
+use futures_util::future::join_all;
+
 use super::Run;
 use crate::{
-    aws::{ecr::StoredManifest, fault::FaultClass},
+    aws::{
+        ecr::StoredManifest,
+        fault::{Fault, FaultClass},
+        iam::Made,
+    },
     deploy::{
+        claims::{Claims, ProviderClaim, RoleClaim},
         explain,
         names::EcrImage,
         plan::{Operation, Plan},
@@ -13,14 +20,16 @@ use crate::{
     image::acceptance,
 };
 
-/// Looks at what the plan takes for granted: the image, the central role.
-pub(super) async fn check(run: &Run<'_>, plan: &Plan) -> Result<(), CliError> {
+/// Looks at what the plan takes for granted: the image, the central role, free names and identity providers in IAM.
+pub(super) async fn check(run: &Run<'_>, plan: &Plan, claims: &Claims) -> Result<(), CliError> {
     if matches!(plan.operation, Operation::Nothing | Operation::Blocked) {
         return Ok(());
     }
     let mut failures = Vec::new();
     failures.extend(image(run, plan).await.err());
     failures.extend(central_role(run, plan).await.err());
+    failures.extend(free_names(run, claims).await);
+    failures.extend(providers(run, claims).await);
     CliError::together(failures).map_or(Ok(()), Err)
 }
 
@@ -62,14 +71,7 @@ async fn image(run: &Run<'_>, plan: &Plan) -> Result<(), CliError> {
                 image.account()
             ),
         )),
-        Err(fault) if fault.class() == FaultClass::Credentials => {
-            Err(CliError::aws(format!("failed to look at the image `{text}`"), fault))
-        }
-        // Who may deploy need not be allowed to look at the image; Lambda has its own word later.
-        Err(fault) => {
-            run.context.ui.detail(&format!("the image `{text}` was not looked at: {fault}"));
-            Ok(())
-        }
+        Err(fault) => not_seen(run, &format!("the image `{text}`"), fault),
     }
 }
 
@@ -103,5 +105,68 @@ async fn central_role(run: &Run<'_>, plan: &Plan) -> Result<(), CliError> {
             ));
         }
     }
+    Ok(())
+}
+
+/// Roles that exist already: IAM keeps a name for all regions of an account.
+async fn free_names(run: &Run<'_>, claims: &Claims) -> Vec<CliError> {
+    let iam = run.opened.session.iam();
+    let look = async |claim: &RoleClaim| {
+        let RoleClaim { path, name } = claim;
+        match iam.role(name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(made)) => Err(refused(
+                "MT001",
+                format!(
+                    "`{path}` is to make role `{name}`, which exists already: {}",
+                    owner(&made)
+                ),
+            )),
+            Err(fault) => not_seen(run, &format!("role `{name}`"), fault),
+        }
+    };
+    let found = join_all(claims.roles.iter().map(look)).await;
+    found.into_iter().filter_map(Result::err).collect()
+}
+
+fn owner(made: &Made) -> String {
+    match made {
+        Made::ByStack { stack, region } => format!("stack `{stack}` in {region} made it"),
+        Made::Otherwise => "no stack says that it made it".to_owned(),
+    }
+}
+
+/// Identity providers that do not exist, or do not serve the audience. IAM makes a role that trusts such a provider all
+/// the same, and no pod can ever assume it.
+async fn providers(run: &Run<'_>, claims: &Claims) -> Vec<CliError> {
+    let iam = run.opened.session.iam();
+    let look = async |claim: &ProviderClaim| {
+        let ProviderClaim { arn, audience } = claim;
+        match (iam.oidc_provider(arn).await, audience) {
+            (Ok(None), _) => Err(refused(
+                "MT002",
+                format!("identity provider `{arn}` does not exist in this account"),
+            )),
+            (Ok(Some(audiences)), Some(wanted)) if !audiences.contains(wanted) => Err(refused(
+                "MT002",
+                format!(
+                    "identity provider `{arn}` does not serve the audience `{wanted}`, but {}",
+                    if audiences.is_empty() { "none".to_owned() } else { audiences.join(", ") }
+                ),
+            )),
+            (Ok(Some(_)), _) => Ok(()),
+            (Err(fault), _) => not_seen(run, &format!("identity provider `{arn}`"), fault),
+        }
+    };
+    let found = join_all(claims.providers.iter().map(look)).await;
+    found.into_iter().filter_map(Result::err).collect()
+}
+
+/// Who may deploy need not be allowed to look at everything; AWS has its own word later.
+fn not_seen(run: &Run<'_>, what: &str, fault: Fault) -> Result<(), CliError> {
+    if fault.class() == FaultClass::Credentials {
+        return Err(CliError::aws(format!("failed to look at {what}"), fault));
+    }
+    run.context.ui.detail(&format!("{what} was not looked at: {fault}"));
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! One stack: observe, plan, confirm, execute, report.
 
-use std::{collections::BTreeSet, future::Future};
+use std::{collections::BTreeSet, future::Future, time::Instant};
 
 use jiff::Timestamp;
 
 use super::{
-    Foresight, Run, failure, preflight,
+    Foresight, Others, Run, failure, preflight,
     report::{DeployedStack, Done},
     stakes, upstream,
-    view::{estimate, missing_bucket, view, warning},
+    view::{Estimate, estimate, missing_bucket, view, warning},
 };
 use crate::{
-    aws::cloudformation::{ChangeSetKind, CloudFormation},
+    aws::cloudformation::{ChangeSetKind, CloudFormation, Deletion},
     commands::watching::{self, Watch},
     deploy::{
         change::{ResourceChange, Stake},
@@ -86,6 +86,7 @@ pub(super) async fn survey(
     let client = run.opened.session.cloudformation();
     let look = look(run, target, &client, foresight).await?;
     let judged = match &look.plan.approach {
+        Approach::Refuse(Refusal::Busy) if run.others == Others::Wait => None,
         Approach::Refuse(why) => {
             let stack = look.observed.presence.stack();
             return Err(failure::refused(&look.plan, stack, why, &run.opened.typed_flags()));
@@ -108,15 +109,15 @@ async fn judge(run: &Run<'_>, client: &CloudFormation, look: &Look) -> Result<Ju
         return Ok(Judged { estimate: Vec::new(), new_bucket: None, stakes: Vec::new() });
     }
     let new_bucket = missing_bucket(run, plan).await?;
-    preflight::check(run, plan).await?;
-    let estimate = estimate(run, client, plan, observed).await?;
-    let stakes = stakes::find(&run.opened.session, observed, &estimate).await;
-    let warning = warning(&estimate, &stakes);
+    let Estimate { changes, claims } = estimate(run, client, plan, observed).await?;
+    preflight::check(run, plan, &claims).await?;
+    let stakes = stakes::find(&run.opened.session, observed, &changes).await;
+    let warning = warning(&changes, &stakes);
     let name = plan.desired.stack.as_str();
     run.context
         .ui
         .could_agree(warning.as_ref().map(|warning| (name, warning.as_str())), &run.answers)?;
-    Ok(Judged { estimate, new_bucket, stakes })
+    Ok(Judged { estimate: changes, new_bucket, stakes })
 }
 
 /// Does everything for one stack but the change itself: waits for what runs, clears remains away, uploads templates,
@@ -238,10 +239,21 @@ async fn settled(
 ) -> Result<Look, CliError> {
     let ui = run.context.ui;
     let mut look = first;
+    let patience = Patience { limit: run.timeout, ..Patience::default() };
+    let end = Instant::now() + run.timeout;
     loop {
         let Look { observed, plan, .. } = &look;
         match (&plan.approach, observed.presence.stack()) {
             (Approach::Create | Approach::Update, _) | (_, None) => return Ok(look),
+            (Approach::Refuse(Refusal::Busy), Some(stack))
+                if run.others == Others::Wait && Instant::now() < end =>
+            {
+                ui.status(&format!(
+                    "Waiting until somebody else's operation on stack {} is over ({}) ...",
+                    stack.name, stack.status
+                ));
+                watch::until_idle(client, stack, patience).await.map_err(failure::step)?;
+            }
             (Approach::Refuse(why), stack) => {
                 return Err(failure::refused(plan, stack, why, &run.opened.typed_flags()));
             }
@@ -261,7 +273,6 @@ async fn settled(
                     "Waiting until CloudFormation has cleaned up in stack {} ...",
                     stack.name
                 ));
-                let patience = Patience { limit: run.timeout, ..Patience::default() };
                 watch::until_idle(client, stack, patience).await.map_err(failure::step)?;
             }
             (Approach::WaitThenCreate, Some(stack)) => {
@@ -425,7 +436,8 @@ async fn clear_away(
     );
     let _consent: Consent = ui.agree(&question, &run.answers)?;
     ui.status(&format!("Deleting the empty remains of stack {name} ({}) ...", stack.status));
-    let start = execute::start_deletion(client, stack, Timestamp::now().as_millisecond());
+    let start =
+        execute::start_deletion(client, stack, Deletion::Whole, Timestamp::now().as_millisecond());
     let ended = Box::pin(watched(run, client, plan, BTreeSet::new(), start)).await?;
     match ended.status.standing() {
         Standing::Gone => Ok(()),

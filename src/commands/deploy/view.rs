@@ -8,6 +8,7 @@ use crate::{
     commands::watching,
     deploy::{
         change::{ResourceChange, Stake},
+        claims::Claims,
         observe::{self, Observed},
         outputs,
         parameters::ParameterChange,
@@ -20,13 +21,22 @@ use crate::{
     ui::plan::{Basis, PlanView},
 };
 
+/// What a plan comes to before CloudFormation is asked.
+#[derive(Debug)]
+pub(super) struct Estimate {
+    /// What would change.
+    pub(super) changes: Vec<ResourceChange>,
+    /// What has to hold in IAM for that.
+    pub(super) claims: Claims,
+}
+
 /// Works out what would change, from what is deployed and from the templates.
 pub(super) async fn estimate(
     run: &Run<'_>,
     client: &CloudFormation,
     plan: &Plan,
     observed: &Observed,
-) -> Result<Vec<ResourceChange>, CliError> {
+) -> Result<Estimate, CliError> {
     let children = match observed.presence.stack() {
         Some(stack)
             if !plan.desired.template.children().is_empty()
@@ -38,7 +48,11 @@ pub(super) async fn estimate(
         }
         _ => BTreeMap::new(),
     };
-    Ok(plan.estimated_changes(observed, &children, &run.opened.place))
+    let place = &run.opened.place;
+    Ok(Estimate {
+        changes: plan.estimated_changes(observed, &children, place),
+        claims: plan.claims(observed, &children, place),
+    })
 }
 
 /// Returns the bucket if it has to be made, and refuses one that cannot be used.

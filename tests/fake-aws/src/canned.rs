@@ -139,7 +139,7 @@ pub(crate) fn throttling(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(503, "SlowDown", "Please reduce your request rate."),
         Service::Sqs => ApiError::bad("RequestThrottled", "Request is throttled."),
-        Service::Sts | Service::CloudFormation | Service::Unknown => {
+        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
             ApiError::bad("Throttling", "Rate exceeded")
         }
         Service::DynamoDb => ApiError::bad(
@@ -157,6 +157,7 @@ fn internal_error(service: Service) -> ApiError {
         Service::Logs
         | Service::Sqs
         | Service::Sts
+        | Service::Iam
         | Service::CloudFormation
         | Service::Unknown => {
             ("InternalFailure", "The request processing has failed because of an unknown error.")
@@ -174,6 +175,7 @@ fn service_unavailable(service: Service) -> ApiError {
         Service::DynamoDb
         | Service::Sqs
         | Service::Sts
+        | Service::Iam
         | Service::CloudFormation
         | Service::Unknown => ("ServiceUnavailable", "Service is unable to handle request."),
     };
@@ -184,7 +186,7 @@ fn service_unavailable(service: Service) -> ApiError {
 pub(crate) fn expired_token(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("ExpiredToken", "The provided token has expired."),
-        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(
+        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => ApiError::new(
             403,
             "ExpiredToken",
             "The security token included in the request is expired",
@@ -206,7 +208,7 @@ pub(crate) fn expired_token(service: Service) -> ApiError {
 pub(crate) fn access_denied(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::CloudFormation | Service::Unknown => {
+        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
             ApiError::new(403, "AccessDenied", message)
         }
         Service::Sqs => {
@@ -225,7 +227,7 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
-        Service::Sts | Service::CloudFormation | Service::Unknown => {
+        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
             ApiError::new(403, "InvalidClientTokenId", message)
         }
         Service::Sqs => ApiError::new(403, "UnrecognizedClientException", message)
@@ -237,7 +239,7 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
 /// The signature is there but wrong.
 pub(crate) fn invalid_signature(service: Service, message: &str) -> ApiError {
     match service {
-        Service::S3 | Service::Sts | Service::CloudFormation | Service::Unknown => {
+        Service::S3 | Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
             ApiError::new(403, "SignatureDoesNotMatch", message)
         }
         Service::Sqs => ApiError::new(403, "InvalidSignatureException", message)
@@ -257,6 +259,7 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
         Service::Logs
         | Service::Sqs
         | Service::Sts
+        | Service::Iam
         | Service::DynamoDb
         | Service::CloudFormation
         | Service::Unknown => invalid_signature(service, "Signature not yet current or expired"),
@@ -267,7 +270,7 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
 pub(crate) fn missing_authentication(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::CloudFormation | Service::Unknown => ApiError::new(
+        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => ApiError::new(
             403,
             "MissingAuthenticationToken",
             "Request is missing Authentication Token",
@@ -289,7 +292,7 @@ pub(crate) fn missing_authentication(service: Service) -> ApiError {
 pub(crate) fn incomplete_signature(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("AuthorizationHeaderMalformed", message),
-        Service::Sts | Service::CloudFormation | Service::Unknown => {
+        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
             ApiError::bad("IncompleteSignature", message)
         }
         Service::Sqs => {

@@ -17,7 +17,7 @@ use crate::journal::{CallFacts, JournalEntry};
 use crate::service::{Protocol, Service, is_write};
 use crate::shared::{Context, DateHeader, KeepAlive, Shared};
 use crate::sigv4::{self, Signature, SignatureError};
-use crate::{cloudformation, dynamodb, logs, s3, sqs, sts};
+use crate::{cloudformation, dynamodb, iam_api, logs, s3, sqs, sts};
 
 /// What the server is to do with the connection.
 #[derive(Debug)]
@@ -300,6 +300,7 @@ fn known_operation(service: Service, operation: &str) -> bool {
         Service::Sqs => sqs::OPERATIONS.contains(&operation),
         Service::DynamoDb => dynamodb::OPERATIONS.contains(&operation),
         Service::Sts => sts::OPERATIONS.contains(&operation),
+        Service::Iam => iam_api::OPERATIONS.contains(&operation),
         Service::CloudFormation => cloudformation::OPERATIONS.contains(&operation),
         Service::S3 | Service::Unknown => false,
     }
@@ -336,6 +337,7 @@ fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Re
         ),
         Input::Discarded => (String::new(), String::new()),
         Input::Form(form) if service == Service::CloudFormation => cloudformation::facts(form),
+        Input::Form(form) if service == Service::Iam => iam_api::facts(form),
         Input::Form(form) => sts::facts(form),
         Input::S3(call) => (call.bucket.clone(), call.key.clone()),
         Input::Json(value) => match service {
@@ -344,6 +346,7 @@ fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Re
             Service::Logs
             | Service::S3
             | Service::Sts
+            | Service::Iam
             | Service::CloudFormation
             | Service::Unknown => logs::facts(value),
         },
@@ -371,10 +374,11 @@ async fn execute(context: &Context<'_>, input: Input<'_>) -> Result<Reply, ApiEr
         (Service::Sqs, Input::Json(input)) => sqs::execute(context, &input).await,
         (Service::DynamoDb, Input::Json(input)) => dynamodb::execute(context, &input),
         (Service::CloudFormation, Input::Form(form)) => cloudformation::execute(context, &form),
+        (Service::Iam, Input::Form(form)) => iam_api::execute(context, &form),
         (_, Input::Form(form)) => sts::execute(context, &form),
         (_, Input::S3(call)) => s3::execute(context, &call),
         (
-            Service::S3 | Service::Sts | Service::CloudFormation | Service::Unknown,
+            Service::S3 | Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown,
             Input::Json(_),
         ) => Err(ApiError::bad("UnknownOperationException", "")),
     }

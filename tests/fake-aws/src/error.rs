@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::cloudformation;
 use crate::http::Reply;
 use crate::service::Service;
-use crate::xml;
+use crate::{cloudformation, iam_api, xml};
 
 /// A refusal or a failure, still without protocol.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +65,7 @@ pub(crate) fn render(service: Service, error: &ApiError, request_id: &str) -> Re
         Service::DynamoDb => dynamodb_reply(error),
         Service::Sqs => sqs_reply(error),
         Service::CloudFormation => cloudformation::error_reply(error, request_id),
+        Service::Iam => query_reply(iam_api::NAMESPACE, error, request_id),
         Service::Sts | Service::Unknown => {
             query_reply("https://sts.amazonaws.com/doc/2011-06-15/", error, request_id)
         }

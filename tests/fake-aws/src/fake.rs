@@ -242,6 +242,11 @@ impl FakeAws {
         }
     }
 
+    /// Registers an OpenID Connect provider by its issuer, without `https://`, with the audiences that it serves.
+    pub fn add_oidc_provider(&self, account: &str, issuer: &str, audiences: &[&str]) {
+        self.shared.identities().add_oidc_provider(account, issuer, audiences);
+    }
+
     /// Returns the unique ids (`AROA…`, `AIDA…`) of roles and users by ARN.
     pub fn unique_ids(&self) -> BTreeMap<String, String> {
         self.shared.identities().unique_ids()

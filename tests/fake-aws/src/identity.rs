@@ -114,6 +114,8 @@ pub(crate) struct Identities {
     roles: BTreeMap<String, Role>,
     users: BTreeMap<String, User>,
     keys: HashMap<String, Key>,
+    /// The audiences of OpenID Connect providers, by account and issuer.
+    oidc_providers: BTreeMap<(String, String), Vec<String>>,
     random: Random,
 }
 
@@ -123,6 +125,7 @@ impl Identities {
             roles: BTreeMap::new(),
             users: BTreeMap::new(),
             keys: HashMap::new(),
+            oidc_providers: BTreeMap::new(),
             random: Random::new(0x1DE7),
         }
     }
@@ -137,6 +140,23 @@ impl Identities {
 
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
         self.roles.get(arn)
+    }
+
+    /// Returns the ARN of the account's role of this name, whatever its path.
+    pub(crate) fn role_named(&self, account: &str, name: &str) -> Option<String> {
+        let is_it =
+            |arn: &&String| account_of(arn) == account && arn.ends_with(&format!("/{name}"));
+        self.roles.keys().find(is_it).cloned()
+    }
+
+    pub(crate) fn add_oidc_provider(&mut self, account: &str, issuer: &str, audiences: &[&str]) {
+        let audiences = audiences.iter().map(|&audience| audience.to_owned()).collect();
+        self.oidc_providers.insert((account.to_owned(), issuer.to_owned()), audiences);
+    }
+
+    /// Returns the provider's audiences.
+    pub(crate) fn oidc_provider(&self, account: &str, issuer: &str) -> Option<Vec<String>> {
+        self.oidc_providers.get(&(account.to_owned(), issuer.to_owned())).cloned()
     }
 
     pub(crate) fn role_mut(&mut self, arn: &str) -> Option<&mut Role> {

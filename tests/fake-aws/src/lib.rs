@@ -97,6 +97,7 @@ mod fake;
 mod fault;
 mod http;
 pub mod iam;
+mod iam_api;
 mod identity;
 mod input;
 mod journal;

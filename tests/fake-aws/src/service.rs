@@ -1,6 +1,6 @@
 //! The services that exist here, and what is the same in all of them: names, targets, protocols.
 
-use crate::cloudformation;
+use crate::{cloudformation, iam_api};
 
 /// A service. Adding one means adding a variant here, its parsing in `dispatch::parse`, its
 /// execution in `dispatch::execute` and its error form in `error::render`.
@@ -12,6 +12,7 @@ pub(crate) enum Service {
     Sts,
     DynamoDb,
     CloudFormation,
+    Iam,
     /// The request does not tell which service it is for.
     Unknown,
 }
@@ -28,8 +29,15 @@ pub(crate) enum Protocol {
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Logs, Self::Sqs, Self::S3, Self::Sts, Self::DynamoDb, Self::CloudFormation];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Logs,
+        Self::Sqs,
+        Self::S3,
+        Self::Sts,
+        Self::DynamoDb,
+        Self::CloudFormation,
+        Self::Iam,
+    ];
 
     /// Returns the name used in credential scopes, IAM actions and fault rules.
     pub(crate) fn name(self) -> &'static str {
@@ -40,6 +48,7 @@ impl Service {
             Self::Sts => "sts",
             Self::DynamoDb => "dynamodb",
             Self::CloudFormation => "cloudformation",
+            Self::Iam => "iam",
             Self::Unknown => "unknown",
         }
     }
@@ -63,6 +72,7 @@ impl Service {
             },
             Self::Sts => Protocol::Query { version: "2011-06-15" },
             Self::CloudFormation => Protocol::Query { version: cloudformation::VERSION },
+            Self::Iam => Protocol::Query { version: iam_api::VERSION },
             Self::S3 | Self::Unknown => Protocol::RestXml,
         }
     }
@@ -82,7 +92,7 @@ pub(crate) fn is_write(service: Service, operation: &str) -> bool {
     const READ_PREFIXES: &[&str] =
         &["Get", "List", "Describe", "Head", "Filter", "Query", "Scan", "BatchGet"];
     match service {
-        Service::Sts => false,
+        Service::Sts | Service::Iam => false,
         Service::CloudFormation => !cloudformation::is_read(operation),
         Service::Logs | Service::Sqs | Service::S3 | Service::DynamoDb | Service::Unknown => {
             operation != "ReceiveMessage"

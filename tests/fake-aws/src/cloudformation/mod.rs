@@ -41,6 +41,7 @@ mod tests;
 
 pub(crate) use actions::OPERATIONS;
 pub use control::{CloudFormationControl, StackView};
+pub(crate) use names::Owner;
 pub use plans::{During, HookMode, HookTarget, PlannedFailure, PlannedHook};
 pub use seed::SeedStack;
 pub(crate) use service::{CloudFormation, error_reply, execute, facts};

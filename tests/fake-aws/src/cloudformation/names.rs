@@ -8,7 +8,7 @@ use super::template::Pseudo;
 
 /// Who has a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     /// A resource of a stack.
     Stack { stack: String, region: String, account: String },
     /// Something that no stack made.
@@ -49,6 +49,16 @@ impl Names {
             }
             Owner::Stack { .. } | Owner::Elsewhere { .. } => Taken::ByOthers,
         })
+    }
+
+    /// Tells who has a name that is unique in its account.
+    pub(super) fn owner_in_account(
+        &self,
+        kind: &'static str,
+        account: &str,
+        name: &str,
+    ) -> Option<&Owner> {
+        self.taken.get(&(account.to_owned(), kind, name.to_owned()))
     }
 
     /// Tells whether the stack has the name.

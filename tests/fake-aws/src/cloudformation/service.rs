@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::actions::Call;
 use super::form::Form;
 use super::iam_documents::Documents;
+use super::names::Owner;
 use super::services::Services;
 use super::state::State;
 use super::template::partition;
@@ -23,6 +24,11 @@ pub(crate) struct CloudFormation {
 impl CloudFormation {
     pub(crate) fn new() -> Self {
         Self { state: Mutex::new(State::new()), documents: Documents::default() }
+    }
+
+    /// Tells who has the name of an IAM role in an account.
+    pub(crate) fn role_owner(&self, account: &str, name: &str) -> Option<Owner> {
+        self.state().names.owner_in_account("AWS::IAM::Role", account, name).cloned()
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
