@@ -15,6 +15,7 @@
 )]
 
 use std::{
+    ffi::OsString,
     io::Read as _,
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -26,6 +27,11 @@ use tempfile::TempDir;
 const ACCOUNT: &str = "111111111111";
 const REGION: &str = "us-east-2";
 const RUNS: usize = 21;
+
+/// The program that is measured: the one that `MTLOG_PROGRAM` names, else the one that was built for this.
+fn program() -> OsString {
+    std::env::var_os("MTLOG_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_mtlog").into())
+}
 
 /// One gate: what is measured against what it must be.
 struct Gate {
@@ -48,7 +54,7 @@ impl World {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mtlog"));
+        let mut command = Command::new(program());
         command
             .env_clear()
             .env("HOME", self.home.path())
@@ -138,7 +144,9 @@ fn memory() -> Gate {
                   subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n\
                   print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
     let output = Command::new("python3")
-        .args(["-I", "-S", "-c", script, env!("CARGO_BIN_EXE_mtlog"), "--version"])
+        .args(["-I", "-S", "-c", script])
+        .arg(program())
+        .arg("--version")
         .output()
         .expect("Python runs");
     let kibibytes: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");

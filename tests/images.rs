@@ -214,6 +214,31 @@ fn a_layout_a_tarball_and_a_push_are_the_same_image() {
 }
 
 #[test]
+fn a_full_disk_leaves_no_file_under_the_final_name() {
+    let bed = Bed::new();
+    for (argument, name) in [("--tarball", "image.tar"), ("--oci-layout", "layout")] {
+        let path = bed.path(name);
+        // What is written before it has its name goes to a device that is always full.
+        let unfinished = match argument {
+            "--tarball" => format!("{path}.partial"),
+            _ => {
+                fs::create_dir(&path).unwrap();
+                format!("{path}/index.json.partial")
+            }
+        };
+        std::os::unix::fs::symlink("/dev/full", &unfinished).unwrap();
+        bed.publish(&[argument, &path]).exits(1).says(&[
+            "failed to write",
+            "No space left",
+            "the disk is full",
+        ]);
+        let whole = unfinished.trim_end_matches(".partial");
+        assert!(!Path::new(whole).exists(), "{whole}");
+        assert!(fs::symlink_metadata(&unfinished).is_err(), "{unfinished} is cleaned away");
+    }
+}
+
+#[test]
 fn verify_refuses_what_lambda_refuses() {
     let mut bed = Bed::new();
     bed.publish(&["--tag", "1"]).exits(0);

@@ -30,7 +30,7 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            first: Duration::from_secs(1),
+            first: Duration::from_millis(1_200),
             longest: Duration::from_secs(2),
             limit: Duration::from_secs(60 * 60),
         }
