@@ -15,7 +15,7 @@ pub mod aws;
 pub mod error;
 pub mod ui;
 
-use std::{ffi::OsString, process::ExitCode, time::Instant};
+use std::{ffi::OsString, path::Path, process::ExitCode, time::Instant};
 
 use clap::Parser as _;
 
@@ -23,7 +23,7 @@ use crate::{
     cli::{Cli, DisplayArgs},
     config::{environment::Environment, vars},
     error::ExitStatus,
-    script::RegionSetting,
+    script::{RegionSetting, Surroundings},
     ui::Ui,
 };
 
@@ -61,7 +61,13 @@ fn run_script(words: &[String], environment: Environment) -> ExitCode {
     let ui = Ui::new(&DisplayArgs::default(), &environment);
     let names_region = vars::REGION.names().any(|name| environment.get(name).is_some());
     let region = if names_region { RegionSetting::Known } else { RegionSetting::Missing };
-    let status = match script::translate(words, region) {
+    let named = vars::ENVIRONMENT.names().find_map(|name| environment.get(name));
+    let around = Surroundings {
+        region,
+        environment: named.unwrap_or("development"),
+        has_file: |name| Path::new(name).is_file(),
+    };
+    let status = match script::translate(words, around) {
         Ok(translation) => {
             for note in &translation.notes {
                 ui.status(&format!("[INFO] {note}"));

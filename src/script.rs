@@ -52,11 +52,22 @@ const PARAMETERS: [(&str, &str); 2] = [
 /// The script's region when nothing named one.
 const FORMER_REGION: &str = "us-east-1";
 
-/// Translates the script's words. `region_is_known` says whether a setting names the region.
+/// What the script took from around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Whether a setting names the region.
+    pub region: RegionSetting,
+    /// The environment, unless an option names it.
+    pub environment: &'a str,
+    /// Whether there is a file of this name in the working directory.
+    pub has_file: fn(&str) -> bool,
+}
+
+/// Translates the script's words.
 ///
 /// # Errors
 /// A text for the user, when a word is not one of the script's.
-pub fn translate(words: &[String], region: RegionSetting) -> Result<Translation, String> {
+pub fn translate(words: &[String], around: Surroundings<'_>) -> Result<Translation, String> {
     let mut target = None;
     let mut flags: Vec<String> = Vec::new();
     let mut notes = Vec::new();
@@ -94,11 +105,19 @@ pub fn translate(words: &[String], region: RegionSetting) -> Result<Translation,
     let target =
         target.ok_or("the option -t is missing: it is global, regional, customer or cluster")?;
     let names_region = flags.iter().any(|flag| flag.starts_with("--region="));
-    if !names_region && region == RegionSetting::Missing {
+    if !names_region && around.region == RegionSetting::Missing {
         notes.push(format!(
             "no region is named: {FORMER_REGION} is used, as the script did; better give -r"
         ));
         flags.push(format!("--region={FORMER_REGION}"));
+    }
+    let named = flags.iter().rev().find_map(|flag| flag.strip_prefix("--environment="));
+    let parameters = format!("parameters-{}.json", named.unwrap_or(around.environment));
+    if !validate && (around.has_file)(&parameters) {
+        notes.push(format!(
+            "{parameters} is used; what it does not name stays as it is, and does not vanish"
+        ));
+        flags.push(format!("--param-file={parameters}"));
     }
     let words = if validate {
         notes.push("--validate-only checks the templates and writes nothing".to_owned());
@@ -133,8 +152,14 @@ mod tests {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
+    const AROUND: Surroundings<'_> = Surroundings {
+        region: RegionSetting::Known,
+        environment: "development",
+        has_file: |_| false,
+    };
+
     fn translated(text: &str) -> Result<String, String> {
-        translate(&words(text), RegionSetting::Known).map(|translation| translation.words.join(" "))
+        translate(&words(text), AROUND).map(|translation| translation.words.join(" "))
     }
 
     #[test]
@@ -176,9 +201,27 @@ mod tests {
 
     #[test]
     fn the_region_of_the_script_is_used_and_said() {
-        let translation = translate(&words("-t global"), RegionSetting::Missing).unwrap();
+        let around = Surroundings { region: RegionSetting::Missing, ..AROUND };
+        let translation = translate(&words("-t global"), around).unwrap();
         assert_eq!(translation.words.join(" "), "deploy global --region=us-east-1 --yes");
         assert!(translation.notes.iter().any(|note| note.contains("us-east-1")));
+    }
+
+    #[test]
+    fn the_file_of_parameters_of_the_environment_is_used() {
+        let around = Surroundings { has_file: |name| name == "parameters-staging.json", ..AROUND };
+        for (old, new) in [
+            ("-t global", "deploy global --yes"),
+            (
+                "-t global -e staging",
+                "deploy global --environment=staging --param-file=parameters-staging.json --yes",
+            ),
+        ] {
+            assert_eq!(translate(&words(old), around).unwrap().words.join(" "), new);
+        }
+        let around = Surroundings { environment: "staging", ..around };
+        let translation = translate(&words("-t global"), around).unwrap();
+        assert!(translation.words.contains(&"--param-file=parameters-staging.json".to_owned()));
     }
 
     #[test]

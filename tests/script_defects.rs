@@ -131,6 +131,15 @@ fn b11_templates_are_not_overwritten_and_an_update_needs_no_arn() {
     assert!(before.iter().all(|key| key.len() == "mtlog/.yaml".len() + 64), "{before:?}");
     mtlog.run(&["deploy", "regional", "--param", "S3DeleteAfterDays=9", "-y"]).exits(0);
     assert_eq!(fake.object_keys(&bucket), before);
+    // A file of parameters adds to what is there instead of replacing everything.
+    let list = r#"[{"ParameterKey": "MaxReceiveCount", "ParameterValue": "9"}]"#;
+    mtlog.write("parameters-development.json", list);
+    mtlog.run(&["deploy.sh", "-t", "regional"]).exits(0).says(&["parameters-development.json"]);
+    for name in ["S3DeleteAfterDays", "MaxReceiveCount"] {
+        assert_eq!(parameter(&fake, REGIONAL, name).as_deref(), Some("9"), "{name}");
+    }
+    mtlog.write("wrong.json", "[]3");
+    mtlog.run(&["deploy", "regional", "--param-file", "wrong.json"]).exits(64).says(&["not JSON"]);
     for template in [CORE, CUSTOMER, include_str!("../templates/regional/main.yaml")] {
         let one_partition = |line: &&str| line.contains("!Sub arn:aws:");
         assert_eq!(template.lines().find(one_partition), None);

@@ -8,5 +8,6 @@ pub mod deploy;
 pub mod dotenv;
 pub mod environment;
 pub mod layers;
+pub mod parameter_file;
 pub mod tenant;
 pub mod vars;
