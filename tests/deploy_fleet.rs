@@ -8,7 +8,7 @@ use fake_aws::{
 };
 use serde_json::{Value, json};
 
-use crate::deploy::{GLOBAL, REGIONAL, deployed, names_of_writes, started};
+use crate::deploy::{GLOBAL, REGIONAL, deployed, names_of_writes, parameter, started};
 use crate::support::{ACCOUNT, Mtlog, REGION};
 
 /// What keeps a run away from profiles.
@@ -268,6 +268,34 @@ fn an_image_that_lambda_would_refuse_is_found_before_any_write() {
         handle.remove();
         assert_eq!(names_of_writes(&fake), Vec::<String>::new(), "{answer}");
     }
+}
+
+#[test]
+fn a_tag_is_pinned_to_the_image_that_it_stands_for() {
+    let (fake, mtlog) = deployed();
+    let image = "111111111111.dkr.ecr.us-east-2.amazonaws.com/log-processor:v1";
+    let deploy = ["deploy", "regional", "--include-lambda", "--image", image, "-y"];
+    let answer = |layer: &str| {
+        let manifest = json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"digest": "sha256:0", "size": 1},
+            "layers": [{"digest": layer, "size": 1}],
+        });
+        let images = json!({"images": [{"imageManifest": manifest.to_string()}], "failures": []});
+        Response::raw(200, "application/x-amz-json-1.1", images.to_string().into_bytes())
+    };
+    let mut deployed_images = Vec::new();
+    for layer in ["sha256:1", "sha256:1", "sha256:2"] {
+        let scripted = Fault::on("unknown:BatchGetImage").respond(answer(layer));
+        let handle = fake.inject(scripted);
+        mtlog.run(&deploy).exits(0);
+        handle.remove();
+        deployed_images.push(parameter(&fake, REGIONAL, "ECRImageUri").unwrap());
+    }
+    let [first, again, moved] = &deployed_images[..] else { panic!("three deployments") };
+    assert!(first.contains("/log-processor@sha256:"), "{first}");
+    assert_eq!(first, again);
+    assert_ne!(first, moved, "another image under the same tag is an update");
 }
 
 #[test]

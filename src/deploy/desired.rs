@@ -9,6 +9,7 @@ use mtlog_processor::model::{
 use thiserror::Error;
 
 use super::{
+    names::EcrImage,
     stack::{Stack, StackName},
     target::Target,
 };
@@ -78,6 +79,8 @@ pub struct Upstream<'a> {
     pub global: Option<&'a Stack>,
     /// The regional stack.
     pub regional: Option<&'a Stack>,
+    /// What the image's tag stands for now, if anybody could tell.
+    pub image: Option<&'a EcrImage>,
 }
 
 /// What stands in the way of a deployment, each with what would mend it.
@@ -121,7 +124,7 @@ pub fn desired(
         Target::Regional => {
             draft.central_role(upstream.global);
             let parts = draft.parts();
-            draft.image(&place.region);
+            draft.image(upstream.image, &place.region);
             bucket = Some(draft.templates(place, &parts));
         }
         Target::Customer => {
@@ -328,7 +331,7 @@ impl Draft<'_> {
         parts
     }
 
-    fn image(&mut self, region: &Region) {
+    fn image(&mut self, pinned: Option<&EcrImage>, region: &Region) {
         let Some(Setting { value: image, source }) = &self.settings.image else { return };
         if image.region() != region {
             self.problems.push(format!(
@@ -337,7 +340,7 @@ impl Draft<'_> {
                 image.region()
             ));
         }
-        self.set("ECRImageUri", image.as_str());
+        self.set("ECRImageUri", pinned.unwrap_or(image).as_str());
     }
 
     /// Points the parameters at the uploaded children and returns the bucket that they are uploaded to.

@@ -134,6 +134,14 @@ impl EcrImage {
         path.get(..end).unwrap_or(path)
     }
 
+    /// Returns the image by its digest: a tag can come to mean another image, and a stack that names one does not
+    /// notice.
+    #[must_use]
+    pub fn pinned(&self, digest: &str) -> Self {
+        let host = self.text.split_once('/').map_or("", |(host, _)| host);
+        Self { text: format!("{host}/{}@{digest}", self.repository()), ..self.clone() }
+    }
+
     /// Returns what names one image of the repository.
     pub fn version(&self) -> ImageVersion<'_> {
         let path = self.text.split_once('/').map_or("", |(_, path)| path);

@@ -6,13 +6,16 @@ use mtlog_processor::model::{arn::Partition, ids::Region};
 
 use super::{Foresight, Run};
 use crate::{
+    aws::ecr::StoredManifest,
     deploy::{
         desired::Upstream,
+        names::{EcrImage, ImageVersion},
         stack::{Presence, Stack},
         status::{StackStatus, Standing},
         target::{Target, stack_name},
     },
     error::CliError,
+    image::pack::digest,
 };
 
 /// The region where the replaced script put the global stack unless it was told otherwise.
@@ -23,13 +26,18 @@ const FORMER_HOME: &str = "us-east-1";
 pub(super) struct Found {
     global: Option<Stack>,
     regional: Option<Stack>,
+    image: Option<EcrImage>,
     /// Whether one of them is only imagined.
     pub(super) imagined: bool,
 }
 
 impl Found {
     pub(super) fn as_upstream(&self) -> Upstream<'_> {
-        Upstream { global: self.global.as_ref(), regional: self.regional.as_ref() }
+        Upstream {
+            global: self.global.as_ref(),
+            regional: self.regional.as_ref(),
+            image: self.image.as_ref(),
+        }
     }
 }
 
@@ -41,6 +49,9 @@ pub(super) async fn find(
 ) -> Result<Found, CliError> {
     let settings = &run.opened.settings;
     let mut found = Found::default();
+    if target == Target::Regional {
+        found.image = pinned_image(run).await;
+    }
     match target {
         Target::Global => {}
         Target::Regional | Target::Customer => {
@@ -66,6 +77,21 @@ pub(super) async fn find(
         }
     }
     Ok(found)
+}
+
+/// Returns what the tag of the given image stands for. Who may not look deploys by the tag.
+async fn pinned_image(run: &Run<'_>) -> Option<EcrImage> {
+    let image = &run.opened.settings.image.as_ref()?.value;
+    let ImageVersion::Tag(_) = image.version() else { return None };
+    match run.opened.session.in_region(image.region()).ecr().manifest(image).await {
+        Ok(StoredManifest::Found { text, .. }) => Some(image.pinned(&digest(text.as_bytes()))),
+        // The preflight says so, if the stack is to take it.
+        Ok(StoredManifest::NoImage | StoredManifest::NoRepository) => None,
+        Err(fault) => {
+            run.context.ui.detail(&format!("the tag of `{image}` was not looked up: {fault}"));
+            None
+        }
+    }
 }
 
 /// Whether a stack that does not exist is to be imagined: a plan is made, and the same run would make the stack first.
