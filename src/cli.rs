@@ -178,6 +178,7 @@ pub enum Command {
     Plan(Box<commands::deploy::PlanArgs>),
     Apply(commands::deploy::ApplyArgs),
     Destroy(commands::destroy::DestroyArgs),
+    Dlq(commands::dlq::DlqArgs),
     Status(commands::status::StatusArgs),
     Outputs(commands::outputs::OutputsArgs),
     Events(commands::events::EventsArgs),

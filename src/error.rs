@@ -145,6 +145,12 @@ impl CliError {
         self
     }
 
+    /// Ends the process with another status.
+    #[must_use]
+    pub fn with_status(self, status: ExitStatus) -> Self {
+        Self { status, ..self }
+    }
+
     /// Returns the exit status.
     pub const fn status(&self) -> ExitStatus {
         self.status

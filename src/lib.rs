@@ -7,12 +7,14 @@ pub mod deploy;
 pub mod generate;
 pub mod image;
 pub mod k8s;
+pub mod letters;
 pub mod onboard;
 pub mod script;
 pub mod template;
 
 pub mod aws;
 pub mod error;
+pub mod instant;
 pub mod ui;
 
 use std::{ffi::OsString, path::Path, process::ExitCode, time::Instant};

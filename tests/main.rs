@@ -14,6 +14,7 @@ mod deploy;
 mod deploy_fleet;
 mod deploy_states;
 mod diagnose;
+mod dlq;
 mod generate;
 mod images;
 mod k8s;

@@ -7,7 +7,7 @@ use super::fault::{Fault, FaultClass};
 
 /// A client for SQS in one region.
 #[derive(Debug, Clone)]
-pub struct Sqs(Client);
+pub struct Sqs(pub(super) Client);
 
 impl Sqs {
     pub(super) fn new(config: &SdkConfig) -> Self {

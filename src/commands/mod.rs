@@ -6,6 +6,7 @@ pub mod config;
 pub mod deploy;
 pub mod destroy;
 pub mod diagnose;
+pub mod dlq;
 pub mod drift;
 pub mod env;
 pub mod events;
@@ -20,6 +21,7 @@ pub mod protect;
 pub mod rollback;
 pub mod shell;
 pub mod status;
+mod stopping;
 pub mod target;
 pub mod template;
 pub mod tenant;
@@ -56,6 +58,7 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Plan(args) => block_on(deploy::run_plan(&context, &args)),
         Command::Apply(args) => block_on(deploy::run_apply(&context, &args)),
         Command::Destroy(args) => block_on(destroy::run(&context, &args)),
+        Command::Dlq(args) => block_on(Box::pin(dlq::run(&context, args))),
         Command::Status(args) => block_on(status::run(&context, &args)),
         Command::Outputs(args) => block_on(outputs::run(&context, &args)),
         Command::Events(args) => block_on(events::run(&context, &args)),

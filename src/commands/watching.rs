@@ -117,7 +117,7 @@ fn detached(under_way: &[Subject], flags: &str) -> CliError {
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-async fn asked_to_stop() {
+pub(super) async fn asked_to_stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

@@ -9,5 +9,6 @@ pub mod dotenv;
 pub mod environment;
 pub mod layers;
 pub mod parameter_file;
+pub mod period;
 pub mod tenant;
 pub mod vars;

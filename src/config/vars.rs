@@ -181,8 +181,12 @@ table! {
     TENANT_TABLE = variable(Processing, Both, "TENANT_CONFIG_TABLE", Some("table"),
         "the tenant table; taken from the regional stack when absent", "multi-tenant-logging-production-tenant-configs");
     /// The queue.
-    QUEUE_URL = variable(Processing, Engine, "SQS_QUEUE_URL", None,
+    QUEUE_URL = variable(Processing, Both, "SQS_QUEUE_URL", None,
         "the queue of log objects", "https://sqs.us-east-2.amazonaws.com/111122223333/name");
+    /// The dead-letter queue.
+    DEAD_LETTER_QUEUE_URL = variable(Processing, Both, "DEAD_LETTER_QUEUE_URL", None,
+        "the queue of dead letters; by default the one in the queue's redrive policy",
+        "https://sqs.us-east-2.amazonaws.com/111122223333/name-dlq");
     /// The bucket.
     SOURCE_BUCKET = variable(Processing, Engine, "SOURCE_BUCKET", None,
         "the bucket of log objects; taken from the regional stack when absent",

@@ -47,6 +47,17 @@ impl Counter {
         Self { display }
     }
 
+    /// Starts at 0 of `total` messages.
+    pub fn messages(ui: &Ui, total: u64) -> Self {
+        let display = if ui.is_animated() {
+            let template = "{wide_bar} {human_pos} of {human_len} messages, {per_sec}, {eta} left";
+            Display::Bar(styled(ProgressBar::new(total), template))
+        } else {
+            Display::Nothing
+        };
+        Self { display }
+    }
+
     /// Shows that `records` were made so far, or so many bytes sent.
     pub fn set(&self, records: u64) {
         match &self.display {

@@ -22,6 +22,7 @@ use crate::{
         session::Session,
     },
     error_chain::Chain,
+    model::letter::CUT_FROM_BYTES,
     ports::{DeadLetter, Fault, FaultClass, Message, Queue, QueueDepth, QueueSettings, Receipt},
 };
 
@@ -350,7 +351,6 @@ fn seconds(duration: Duration) -> i32 {
 /// Only a message near the limit of SQS is cut, and only one that is no notification is that long.
 fn fitted(letter: &DeadLetter) -> (String, Vec<(&'static str, String)>) {
     const TYPE: usize = "String".len();
-    const CUT: &str = "cut_from_bytes";
     let mut attributes = letter.attributes.clone();
     let size = |attributes: &[(&'static str, String)]| -> usize {
         attributes.iter().map(|(name, value)| name.len() + TYPE + value.len()).sum()
@@ -358,7 +358,7 @@ fn fitted(letter: &DeadLetter) -> (String, Vec<(&'static str, String)>) {
     if letter.body.len() + size(&attributes) <= MAX_MESSAGE_BYTES {
         return (letter.body.clone(), attributes);
     }
-    attributes.push((CUT, letter.body.len().to_string()));
+    attributes.push((CUT_FROM_BYTES, letter.body.len().to_string()));
     let mut end = MAX_MESSAGE_BYTES.saturating_sub(size(&attributes)).min(letter.body.len());
     while !letter.body.is_char_boundary(end) {
         end -= 1;

@@ -6,6 +6,10 @@
 use crate::{
     model::{
         ids::TenantId,
+        letter::{
+            BUCKET, DESTINATION, DETAIL, KEY, OFFSET, REASON, STAGE, TENANT,
+            VERSION as VERSION_NAME,
+        },
         notification::ObjectRef,
         outcome::{Outcome, Stage},
         progress::{Continuation, Progress},
@@ -44,20 +48,20 @@ pub(crate) fn letter(subject: &Subject<'_>, body: &str, continuation: &Continuat
     };
     let offset = subject.progress.map_or(0, |progress| progress.next.record);
     let mut attributes = vec![
-        ("reason", subject.outcome.as_str().to_owned()),
-        ("stage", stage.as_str().to_owned()),
-        ("offset", offset.to_string()),
-        ("version", VERSION.to_owned()),
+        (REASON, subject.outcome.as_str().to_owned()),
+        (STAGE, stage.as_str().to_owned()),
+        (OFFSET, offset.to_string()),
+        (VERSION_NAME, VERSION.to_owned()),
     ];
     let mut add = |name, value: Option<String>| {
         let value = value.map(|text| legal_text(&text)).filter(|text| !text.is_empty());
         attributes.extend(value.map(|value| (name, value)));
     };
-    add("tenant", subject.tenant.map(ToString::to_string));
-    add("bucket", subject.object.map(|object| object.bucket.to_string()));
-    add("key", subject.object.map(|object| object.key.clone()));
-    add("destination", subject.destination.map(|kind| kind.to_string()));
-    add("detail", subject.detail.map(str::to_owned));
+    add(TENANT, subject.tenant.map(ToString::to_string));
+    add(BUCKET, subject.object.map(|object| object.bucket.to_string()));
+    add(KEY, subject.object.map(|object| object.key.clone()));
+    add(DESTINATION, subject.destination.map(|kind| kind.to_string()));
+    add(DETAIL, subject.detail.map(str::to_owned));
     DeadLetter { body, attributes }
 }
 

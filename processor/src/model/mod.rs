@@ -8,6 +8,7 @@ pub mod collector;
 pub mod events;
 pub mod ids;
 pub mod key;
+pub mod letter;
 pub mod notification;
 pub mod outcome;
 pub mod progress;

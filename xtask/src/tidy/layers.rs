@@ -43,7 +43,14 @@ const LAYERS: &[Layer] = &[
         reason: "a port does not know who uses or implements it",
     },
     Layer {
-        inside: &["src/template", "src/deploy", "src/onboard", "src/image", "src/generate"],
+        inside: &[
+            "src/template",
+            "src/deploy",
+            "src/onboard",
+            "src/image",
+            "src/generate",
+            "src/letters",
+        ],
         except: &[],
         forbidden: &[
             "aws_sdk_",

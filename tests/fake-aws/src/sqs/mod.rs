@@ -9,6 +9,7 @@ mod batch;
 mod inspect;
 mod lifecycle;
 mod message;
+mod moves;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use message::NewMessage;
 use queue::{Queue, ReceiptError, Wanted};
 
 pub(crate) const OPERATIONS: &[&str] = &[
+    "CancelMessageMoveTask",
     "ChangeMessageVisibility",
     "ChangeMessageVisibilityBatch",
     "CreateQueue",
@@ -38,6 +40,7 @@ pub(crate) const OPERATIONS: &[&str] = &[
     "GetQueueAttributes",
     "GetQueueUrl",
     "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
     "ListQueueTags",
     "ListQueues",
     "PurgeQueue",
@@ -45,6 +48,7 @@ pub(crate) const OPERATIONS: &[&str] = &[
     "SendMessage",
     "SendMessageBatch",
     "SetQueueAttributes",
+    "StartMessageMoveTask",
     "TagQueue",
 ];
 
@@ -89,12 +93,18 @@ impl QueueKey {
 pub(crate) struct Sqs {
     queues: BTreeMap<QueueKey, Queue>,
     deleted: BTreeMap<QueueKey, Millis>,
+    moves: Vec<moves::MoveTask>,
     settings: SqsSettings,
 }
 
 impl Sqs {
     pub(crate) fn new() -> Self {
-        Self { queues: BTreeMap::new(), deleted: BTreeMap::new(), settings: SqsSettings::default() }
+        Self {
+            queues: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            moves: Vec::new(),
+            settings: SqsSettings::default(),
+        }
     }
 
     fn queue(&mut self, key: &QueueKey) -> Result<&mut Queue, ApiError> {
@@ -149,11 +159,19 @@ impl Sqs {
 pub(crate) fn facts(input: &Value, _request: &Request) -> (String, String) {
     let member = |name| input.get(name).and_then(Value::as_str);
     let name = member("QueueUrl").map(|url| url.rsplit('/').next().unwrap_or(url));
-    (name.or_else(|| member("QueueName")).unwrap_or_default().to_owned(), String::new())
+    let by_arn = || member("SourceArn").map(|arn| arn.rsplit(':').next().unwrap_or(arn));
+    (
+        name.or_else(|| member("QueueName")).or_else(by_arn).unwrap_or_default().to_owned(),
+        String::new(),
+    )
 }
 
 pub(crate) async fn execute(context: &Context<'_>, input: &Value) -> Result<Reply, ApiError> {
+    context.shared.sqs().advance_moves(&mut context.shared.random(), context.now);
     match context.operation {
+        "StartMessageMoveTask" => moves::start(context, input),
+        "ListMessageMoveTasks" => moves::list(context, input),
+        "CancelMessageMoveTask" => moves::cancel(context, input),
         "CreateQueue" => lifecycle::create(context, input),
         "GetQueueUrl" => lifecycle::url(context, input),
         "ListQueues" => lifecycle::list(context, input),

@@ -229,6 +229,39 @@ impl Queue {
         );
     }
 
+    /// Takes the oldest visible message out, for a task that moves it elsewhere.
+    pub(super) fn take(&mut self, now: Millis) -> Option<Message> {
+        let sequence = self.messages.values().find(|message| message.visible_at <= now)?.sequence;
+        self.messages.remove(&sequence)
+    }
+
+    /// Puts back what [`Queue::take`] took.
+    pub(super) fn restore(&mut self, message: Message) {
+        self.messages.insert(message.sequence, message);
+    }
+
+    /// Takes a message over as a new one: with a new id, a new age, and never received.
+    pub(super) fn take_over(&mut self, message: Message, id: String, now: Millis) {
+        self.sequence += 1;
+        self.stats.sent += 1;
+        self.messages.insert(
+            self.sequence,
+            Message {
+                id,
+                sent_at: now,
+                visible_at: now,
+                receive_count: 0,
+                first_received_at: None,
+                received_at: None,
+                dead_letter_source: None,
+                queue_name: self.key.name.clone(),
+                sequence: self.sequence,
+                receipt: 0,
+                ..message
+            },
+        );
+    }
+
     /// Hands out visible messages, oldest first.
     pub(super) fn receive(&mut self, wanted: &Wanted, now: Millis) -> Received {
         self.drop_expired(now);

@@ -22,5 +22,6 @@ mod dynamodb;
 mod faults;
 mod identity;
 mod logs;
+mod moves;
 mod s3;
 mod sqs;
