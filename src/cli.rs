@@ -199,6 +199,7 @@ pub enum Command {
     Image(commands::image::ImageArgs),
     K8s(Box<commands::k8s::K8sArgs>),
     Process(Box<commands::process::ProcessArgs>),
+    Replay(Box<commands::replay::ReplayArgs>),
     Tenant(commands::tenant::TenantArgs),
 }
 

@@ -13,6 +13,7 @@ pub mod iam;
 pub mod messages;
 pub mod mfa;
 pub mod moves;
+pub mod objects;
 pub mod s3;
 pub mod session;
 pub mod sqs;

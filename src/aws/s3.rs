@@ -26,7 +26,7 @@ const DEFAULT_LOCATION: &str = "us-east-1";
 
 /// A client for S3 in one region.
 #[derive(Debug, Clone)]
-pub struct S3(Client);
+pub struct S3(pub(super) Client);
 
 /// What is known about a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]

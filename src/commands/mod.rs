@@ -18,6 +18,7 @@ pub mod k8s;
 pub mod outputs;
 pub mod process;
 pub mod protect;
+pub mod replay;
 pub mod rollback;
 pub mod shell;
 pub mod status;
@@ -77,6 +78,7 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Image(args) => block_on(image::run(&context, args)),
         Command::K8s(args) => block_on(k8s::run(&context, *args)),
         Command::Process(args) => process::run(&context, *args),
+        Command::Replay(args) => replay::run(&context, &args),
         Command::Completions(args) => Ok(shell::completions(&context, &args)),
         Command::Man(args) => shell::man(&context, &args),
         Command::Tenant(args) => block_on(tenant::run(&context, args)),

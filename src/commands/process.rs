@@ -1,7 +1,7 @@
 //! `mtlog process`: the engine in this process. Everything about delivery is the engine's; here only its settings are
 //! found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::Future};
 
 use clap::Args;
 use mtlog_processor::{
@@ -51,24 +51,34 @@ pub fn run(context: &Context<'_>, args: ProcessArgs) -> Result<ExitStatus, CliEr
         Settings { layers: &context.layers, flags: flags(&args.stack), outputs: BTreeMap::new() };
     let mode = mode(&args.options, &settings)?;
     args.options.check(mode)?;
-    let needed = needed(&args.options, mode, &settings);
-    let outputs = if needed.is_empty() {
-        BTreeMap::new()
-    } else {
-        block_on(found(context, &args.stack, &needed))?
-    };
-    let settings = Settings { outputs, ..settings };
-    let config = Config::from_env(|name| settings.get(name))?;
+    let config = settings.config(context, &args.stack, &args.options, mode)?;
     let _installed = telemetry::install(mode, &config);
     let options = ProcessOptions { mode: Some(mode), ..args.options };
+    Ok(on_threads(modes::run(options, config))?.into())
+}
+
+/// Returns the engine's settings for a run with these options.
+pub(super) fn engine_config(
+    context: &Context<'_>,
+    stack: &StackArgs,
+    options: &ProcessOptions,
+    mode: Mode,
+) -> Result<Config, CliError> {
+    let settings =
+        Settings { layers: &context.layers, flags: flags(stack), outputs: BTreeMap::new() };
+    settings.config(context, stack, options, mode)
+}
+
+/// Runs the engine's work on several threads.
+pub(super) fn on_threads<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
-    let status = runtime.block_on(modes::run(options, config));
+    let done = runtime.block_on(work);
     // Threads that still wait for input must not keep the process.
     runtime.shutdown_background();
-    Ok(status.into())
+    Ok(done)
 }
 
 /// Where the engine's settings come from, the first that has one.
@@ -79,6 +89,24 @@ struct Settings<'a> {
 }
 
 impl Settings<'_> {
+    /// Reads the engine's settings, with those that nothing else gives from the regional stack.
+    fn config(
+        self,
+        context: &Context<'_>,
+        stack: &StackArgs,
+        options: &ProcessOptions,
+        mode: Mode,
+    ) -> Result<Config, CliError> {
+        let needed = needed(options, mode, &self);
+        let outputs = if needed.is_empty() {
+            BTreeMap::new()
+        } else {
+            block_on(found(context, stack, &needed))?
+        };
+        let settings = Self { outputs, ..self };
+        Ok(Config::from_env(|name| settings.get(name))?)
+    }
+
     fn get(&self, name: &str) -> Option<String> {
         let in_environment = |environment: &Environment| environment.get(name).map(str::to_owned);
         self.flags

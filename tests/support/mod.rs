@@ -1,5 +1,7 @@
 //! Runs the built `mtlog` in a directory and a home of its own, with nothing of the machine's environment.
 
+pub(crate) mod pipeline;
+
 use std::{
     ffi::OsStr,
     fs,
@@ -57,6 +59,16 @@ impl Mtlog {
         let path = self.directory.path().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
         fs::write(path, text).expect("a written file");
+    }
+
+    /// Whether a file is in the directory.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.directory.path().join(name).exists()
+    }
+
+    /// Returns what is in a file of the directory.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.path().join(name)).expect("a readable file")
     }
 
     /// Prepares a run, for tests that talk to the process.

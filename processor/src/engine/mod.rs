@@ -41,6 +41,7 @@ use self::{
 pub use self::{
     message::{Handled, Incoming, Renewal},
     object::WorkResult,
+    read::RANGE_BYTES,
 };
 use crate::{
     decode::Limits,

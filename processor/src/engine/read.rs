@@ -19,7 +19,7 @@ use crate::{
 
 /// How much one request asks for. A connection that idles while CloudWatch throttles us is cut by S3; a range of
 /// this size is usually through before.
-const RANGE_BYTES: u64 = 8 * 1024 * 1024;
+pub const RANGE_BYTES: u64 = 8 * 1024 * 1024;
 /// How many chunks wait for the decoder. A chunk is what the connection gave at once, up to 400 KiB.
 const CHUNKS_AHEAD: usize = 2;
 

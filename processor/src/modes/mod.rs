@@ -1,6 +1,7 @@
 //! Where messages come from. Loops without rules: what becomes of a message is
 //! the engine's decision.
 
+pub mod cursor;
 mod hold;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -8,7 +9,7 @@ mod manual;
 pub mod options;
 mod probes;
 mod progress;
-mod scan;
+pub mod scan;
 mod settle;
 mod sqs;
 mod wiring;

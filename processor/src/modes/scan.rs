@@ -1,8 +1,7 @@
 //! Every object of the source bucket, once or again and again.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{fmt, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
 use crate::{
@@ -13,15 +12,17 @@ use crate::{
     model::{
         ids::{BucketName, TenantId},
         key::{KeyPrefix, LogObject},
+        notification::ObjectRef,
         outcome::StopReason,
     },
     modes::{
+        cursor::Cursor,
         manual,
         options::{ProcessOptions, SinkKind},
         progress::Progress,
         wiring,
     },
-    ports::{ListedObject, ObjectStore},
+    ports::{FaultClass, ListPage, ListedObject, ObjectStore},
     shutdown::Signals,
 };
 
@@ -30,31 +31,74 @@ const CONCURRENCY: usize = 4;
 /// How often one object is tried before the scan goes on without it.
 const ATTEMPTS: u32 = 3;
 
+/// A way through the bucket.
+pub struct Way<'a> {
+    /// What the keys start with that are listed: sorted, and none is the beginning of another.
+    pub prefixes: Vec<String>,
+    /// Where to go on.
+    pub cursor: Cursor,
+    /// Is told how each object ended; none: that is a line of JSON on standard output.
+    pub seen: Option<&'a dyn Fn(&Handled)>,
+}
+
+impl fmt::Debug for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefixes, cursor, seen: _ } = self;
+        f.debug_struct("Way")
+            .field("prefixes", prefixes)
+            .field("cursor", cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a way through the bucket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The worst that happened.
+    pub status: ExitStatus,
+    /// Whether every object was looked at.
+    pub complete: bool,
+    /// How many objects are not settled; the next run with the same cursor tries them first.
+    pub open: usize,
+}
+
+impl Ended {
+    const fn early(status: ExitStatus) -> Self {
+        Self { status, complete: false, open: 0 }
+    }
+}
+
 pub(super) async fn run(options: &ProcessOptions, config: &Config) -> ExitStatus {
+    let cursor = match options.cursor.as_deref().map(Cursor::load) {
+        None => Cursor::default(),
+        Some(Ok(cursor)) => cursor,
+        Some(Err(problem)) => {
+            let path = options.cursor.as_ref().map(|path| path.display().to_string());
+            error!(path, problem, "the cursor is not usable");
+            return ExitStatus::Config;
+        }
+    };
+    let prefix = format!("{}{}", config.key_prefix, options.prefix.as_deref().unwrap_or_default());
+    go(options, config, Way { prefixes: vec![prefix], cursor, seen: None }).await.status
+}
+
+/// Goes a way through the source bucket. The cursor's file, if `options` names one, is written after each page.
+pub async fn go(options: &ProcessOptions, config: &Config, way: Way<'_>) -> Ended {
     let Some(bucket) = config.source_bucket.clone() else {
         error!("SOURCE_BUCKET is not set: scan mode reads that bucket");
-        return ExitStatus::Config;
+        return Ended::early(ExitStatus::Config);
     };
     let wired = match wiring::engine(options, config).await {
         Ok(wired) => wired,
-        Err(status) => return status,
-    };
-    let cursor = match &options.cursor {
-        None => Cursor::default(),
-        Some(path) => match Cursor::load(path) {
-            Ok(cursor) => cursor,
-            Err(problem) => {
-                error!(path = %path.display(), problem, "the cursor is not usable");
-                return ExitStatus::Config;
-            }
-        },
+        Err(status) => return Ended::early(status),
     };
     let scan = Scan {
         engine: &wired.engine,
         store: wired.store.as_ref(),
         bucket,
         key_prefix: config.key_prefix.clone(),
-        prefix: format!("{}{}", config.key_prefix, options.prefix.as_deref().unwrap_or_default()),
+        prefixes: way.prefixes,
+        seen: way.seen,
         options,
         interval: config.scan_interval,
         stop: Stop::default(),
@@ -62,8 +106,8 @@ pub(super) async fn run(options: &ProcessOptions, config: &Config) -> ExitStatus
     };
     let stop = scan.stop.clone();
     tokio::select! {
-        status = scan.run(cursor) => status,
-        status = interrupted(&stop) => status,
+        ended = scan.run(way.cursor) => ended,
+        status = interrupted(&stop) => Ended::early(status),
     }
 }
 
@@ -76,140 +120,140 @@ async fn interrupted(stop: &Stop) -> ExitStatus {
     ExitStatus::Interrupted
 }
 
-/// Where a scan stands. Everything up to `after` is settled, but for `open`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cursor {
-    /// The version of this file.
-    #[serde(default)]
-    schema: u32,
-    /// The last key that was looked at.
-    after: Option<String>,
-    /// Keys up to `after` that are not settled; the next run tries them first.
-    #[serde(default)]
-    open: BTreeSet<String>,
-}
-
-const CURSOR_SCHEMA: u32 = 1;
-
-impl Cursor {
-    fn load(path: &Path) -> Result<Self, String> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(error.to_string()),
-        };
-        let cursor: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if cursor.schema == CURSOR_SCHEMA {
-            Ok(cursor)
-        } else {
-            Err(format!("schema {} is not known", cursor.schema))
-        }
-    }
-
-    /// Writes the file in one step: a crash leaves the old one or the new one.
-    fn save(&self, path: &Path) -> Result<(), String> {
-        let stored = Self { schema: CURSOR_SCHEMA, ..self.clone() };
-        let text = serde_json::to_string(&stored).map_err(|error| error.to_string())?;
-        let beside = path.with_extension("tmp");
-        std::fs::write(&beside, text)
-            .and_then(|()| std::fs::rename(&beside, path))
-            .map_err(|error| error.to_string())
-    }
-}
-
 struct Scan<'a> {
     engine: &'a Engine,
     store: &'a dyn ObjectStore,
     bucket: BucketName,
     key_prefix: KeyPrefix,
-    /// What every listed key starts with.
-    prefix: String,
+    prefixes: Vec<String>,
+    seen: Option<&'a dyn Fn(&Handled)>,
     options: &'a ProcessOptions,
     interval: Duration,
     stop: Stop,
     progress: Progress,
 }
 
+/// How a part of the way ended.
+enum Part {
+    /// All of it was looked at; this is the worst that happened.
+    Whole(ExitStatus),
+    /// It was broken off.
+    Broken(ExitStatus),
+}
+
 impl Scan<'_> {
-    async fn run(&self, mut cursor: Cursor) -> ExitStatus {
-        let mut status = ExitStatus::Ok;
+    async fn run(&self, mut cursor: Cursor) -> Ended {
+        let mut status = self.try_open_again(&mut cursor).await;
         loop {
             // Objects that were written later may have a key before the cursor; only a watch looks at all again.
-            let round = self.round(&mut cursor).await;
+            let (round, complete) = match self.round(&mut cursor).await {
+                Part::Whole(round) => (round, true),
+                Part::Broken(round) => (round, false),
+            };
             status = status.worse(round);
             if !self.options.watch || self.stop.reason().is_some() {
-                return status;
+                return Ended { status, complete, open: cursor.open.len() };
             }
             cursor.after = None;
             tokio::select! {
-                _ = self.stop.stopped() => return status,
+                _ = self.stop.stopped() => return Ended { status, complete, open: cursor.open.len() },
                 () = tokio::time::sleep(self.interval) => {}
             }
         }
     }
 
-    /// Goes through the bucket once.
-    async fn round(&self, cursor: &mut Cursor) -> ExitStatus {
+    /// Tries what an earlier run left behind: the cursor is past it.
+    async fn try_open_again(&self, cursor: &mut Cursor) -> ExitStatus {
         let mut status = ExitStatus::Ok;
-        let (mut seen, mut chosen) = (0_u64, 0_u64);
-        loop {
-            let page = match self.list(cursor.after.as_deref()).await {
-                Ok(page) => page,
-                Err(failed) => return failed,
-            };
-            seen += page.objects.len() as u64;
-            let last = page.objects.last().map(|listed| listed.object.key.clone());
-            let wanted: Vec<ListedObject> = page
-                .objects
-                .into_iter()
-                .filter(|listed| self.wants(listed, &cursor.open))
-                .collect();
-            chosen += wanted.len() as u64;
-            for group in wanted.chunks(CONCURRENCY) {
-                let ways = group.iter().map(|listed| self.deliver(listed));
-                for (listed, one) in group.iter().zip(futures_util::future::join_all(ways).await) {
-                    let key = &listed.object.key;
-                    if one == ExitStatus::Transient || one == ExitStatus::Refused {
-                        cursor.open.insert(key.clone());
-                    } else {
-                        cursor.open.remove(key);
-                    }
-                    status = status.worse(one);
-                }
-                if self.stop.reason().is_some() {
-                    cursor.after = group
-                        .last()
-                        .map(|listed| listed.object.key.clone())
-                        .or_else(|| cursor.after.clone());
-                    self.save(cursor);
-                    return status;
-                }
+        let open: Vec<ObjectRef> = cursor
+            .open
+            .iter()
+            .map(|key| ObjectRef::new(self.bucket.clone(), key.clone()))
+            .collect();
+        for group in open.chunks(CONCURRENCY) {
+            if self.stop.reason().is_some() {
+                break;
             }
-            cursor.after = page.next.clone().or(last).or_else(|| cursor.after.clone());
+            status = status.worse(self.deliver_all(group, cursor).await);
             self.save(cursor);
-            info!(seen, chosen, after = cursor.after, "scanned");
-            if page.next.is_none() {
-                info!(bucket = %self.bucket, prefix = self.prefix, seen, chosen, "scan complete");
-                return status;
-            }
         }
+        status
     }
 
-    async fn list(&self, after: Option<&str>) -> Result<crate::ports::ListPage, ExitStatus> {
+    /// Goes through the bucket once.
+    async fn round(&self, cursor: &mut Cursor) -> Part {
+        let mut status = ExitStatus::Ok;
+        let (mut seen, mut chosen) = (0_u64, 0_u64);
+        for prefix in &self.prefixes {
+            if is_past(cursor.after.as_deref(), prefix) {
+                continue;
+            }
+            loop {
+                if self.stop.reason().is_some() {
+                    return Part::Broken(status);
+                }
+                let after =
+                    cursor.after.as_deref().filter(|after| after.starts_with(prefix.as_str()));
+                let page = match self.list(prefix, after).await {
+                    Ok(page) => page,
+                    Err(failed) => return Part::Broken(status.worse(failed)),
+                };
+                seen += page.objects.len() as u64;
+                let last = page.objects.last().map(|listed| listed.object.key.clone());
+                let wanted: Vec<ObjectRef> = page
+                    .objects
+                    .into_iter()
+                    .filter(|listed| self.wants(listed))
+                    .map(|listed| listed.object)
+                    .collect();
+                chosen += wanted.len() as u64;
+                for group in wanted.chunks(CONCURRENCY) {
+                    status = status.worse(self.deliver_all(group, cursor).await);
+                    if self.stop.reason().is_some() {
+                        cursor.after =
+                            group.last().map(|object| object.key.clone()).or(cursor.after.take());
+                        self.save(cursor);
+                        return Part::Broken(status);
+                    }
+                }
+                cursor.after = page.next.clone().or(last).or(cursor.after.take());
+                self.save(cursor);
+                info!(seen, chosen, after = cursor.after, "scanned");
+                if page.next.is_none() {
+                    break;
+                }
+            }
+        }
+        info!(bucket = %self.bucket, prefixes = self.prefixes.len(), seen, chosen, "scan complete");
+        Part::Whole(status)
+    }
+
+    /// Delivers a few objects at a time and notes which of them are not settled.
+    async fn deliver_all(&self, group: &[ObjectRef], cursor: &mut Cursor) -> ExitStatus {
+        let mut status = ExitStatus::Ok;
+        let ways = group.iter().map(|object| self.deliver(object));
+        for (object, one) in group.iter().zip(futures_util::future::join_all(ways).await) {
+            if one == ExitStatus::Transient || one == ExitStatus::Refused {
+                cursor.open.insert(object.key.clone());
+            } else {
+                cursor.open.remove(&object.key);
+            }
+            status = status.worse(one);
+        }
+        status
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage, ExitStatus> {
         let mut attempt = 0;
         loop {
-            match self.store.list(&self.bucket, &self.prefix, after).await {
+            match self.store.list(&self.bucket, prefix, after).await {
                 Ok(page) => return Ok(page),
                 Err(fault) => {
                     attempt += 1;
                     error!(error = %Chain(&fault), bucket = %self.bucket, attempt, "bucket not listed");
                     if attempt == ATTEMPTS {
                         return Err(match fault.class {
-                            crate::ports::FaultClass::Denied
-                            | crate::ports::FaultClass::Systemic(_) => ExitStatus::Refused,
+                            FaultClass::Denied | FaultClass::Systemic(_) => ExitStatus::Refused,
                             _ => ExitStatus::Transient,
                         });
                     }
@@ -219,12 +263,11 @@ impl Scan<'_> {
         }
     }
 
-    fn wants(&self, listed: &ListedObject, open: &BTreeSet<String>) -> bool {
+    fn wants(&self, listed: &ListedObject) -> bool {
         let at = listed.last_modified_ms;
         let since = self.options.since.is_none_or(|since| at >= since.as_millisecond());
         let before = self.options.before.is_none_or(|before| at < before.as_millisecond());
-        let again = open.contains(&listed.object.key);
-        (again || (since && before)) && self.wants_tenant(&listed.object.key, &self.options.tenants)
+        since && before && self.wants_tenant(&listed.object.key, &self.options.tenants)
     }
 
     /// Without a choice of tenants, keys outside the layout are wanted too: their outcome says what they are.
@@ -234,9 +277,9 @@ impl Scan<'_> {
                 .is_ok_and(|log| tenants.contains(&log.tenant))
     }
 
-    async fn deliver(&self, listed: &ListedObject) -> ExitStatus {
+    async fn deliver(&self, object: &ObjectRef) -> ExitStatus {
         for attempt in 1..=ATTEMPTS {
-            let handled = self.engine.handle_object(&listed.object, &self.stop).await;
+            let handled = self.engine.handle_object(object, &self.stop).await;
             let last = attempt == ATTEMPTS || self.stop.reason().is_some();
             let pause = match handled.verdict {
                 Verdict::Retry { visible_in } if !last => visible_in,
@@ -257,8 +300,10 @@ impl Scan<'_> {
     }
 
     fn concluded(&self, handled: &Handled) -> ExitStatus {
-        if self.options.sink != SinkKind::Stdout {
-            manual::print(handled, &self.progress);
+        match self.seen {
+            Some(seen) => seen(handled),
+            None if self.options.sink != SinkKind::Stdout => manual::print(handled, &self.progress),
+            None => {}
         }
         manual::exit_status(handled)
     }
@@ -269,6 +314,29 @@ impl Scan<'_> {
         };
         if let Err(problem) = cursor.save(path) {
             error!(path = %path.display(), problem, "the cursor is not saved");
+        }
+    }
+}
+
+/// Whether a cursor is behind every key with this prefix.
+fn is_past(after: Option<&str>, prefix: &str) -> bool {
+    after.is_some_and(|after| after > prefix && !after.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_past_the_prefixes_before_it() {
+        for (after, prefix, past) in [
+            (None, "a/", false),
+            (Some("a/x"), "a/", false),
+            (Some("a/x"), "b/", false),
+            (Some("b/x"), "a/", true),
+            (Some("b/x"), "", false),
+        ] {
+            assert_eq!(is_past(after, prefix), past, "{after:?} {prefix}");
         }
     }
 }

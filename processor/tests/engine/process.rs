@@ -559,6 +559,28 @@ fn scan_mode_delivers_a_bucket_once_and_goes_on_from_its_cursor() {
 }
 
 #[test]
+fn scan_mode_tries_first_what_an_earlier_run_could_not_deliver() {
+    let (world, tenant) = world();
+    let records = records(&world.fake, 2, RECENT);
+    let key = World::key(&tenant, "1");
+    world.fake.put_object_quietly(BUCKET, &key, &[], gzip(&lines(&records)));
+    let directory = std::env::temp_dir().join(format!("mtlog-open-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let cursor = directory.join("cursor.json");
+    let scan = ["--mode", "scan", "--cursor", cursor.to_str().unwrap()];
+    let denied = Fault::on("logs:PutLogEvents").respond(Response::access_denied());
+    let fault = world.fake.inject(denied);
+    world.run(&scan, None).assert_code(3);
+    assert!(world.delivered(&tenant).is_empty());
+    fault.remove();
+    world.run(&scan, None).assert_code(0);
+    assert_eq!(world.delivered(&tenant).len(), 2);
+    world.run(&scan, None).assert_code(0);
+    assert_eq!(world.delivered(&tenant).len(), 2, "nothing is left to be tried");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
 fn row_60_quiet_tenants_do_not_wait_for_a_noisy_one() {
     let mut world = World::new();
     world.set("RETRY_ATTEMPTS", "1");
