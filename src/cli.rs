@@ -198,6 +198,7 @@ pub enum Command {
     Generate(Box<commands::generate::GenerateArgs>),
     Image(commands::image::ImageArgs),
     K8s(Box<commands::k8s::K8sArgs>),
+    Probe(Box<commands::probe::ProbeArgs>),
     Process(Box<commands::process::ProcessArgs>),
     Replay(Box<commands::replay::ReplayArgs>),
     Tenant(commands::tenant::TenantArgs),

@@ -9,6 +9,7 @@ mod drift;
 pub mod dynamodb;
 pub mod ecr;
 pub mod fault;
+pub mod heartbeat;
 pub mod iam;
 pub mod messages;
 pub mod mfa;

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod image;
 pub mod k8s;
 pub mod outputs;
+pub mod probe;
 pub mod process;
 pub mod protect;
 pub mod replay;
@@ -77,6 +78,7 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Generate(args) => block_on(generate::run(&context, *args)),
         Command::Image(args) => block_on(image::run(&context, args)),
         Command::K8s(args) => block_on(k8s::run(&context, *args)),
+        Command::Probe(args) => block_on(Box::pin(probe::run(&context, &args))),
         Command::Process(args) => process::run(&context, *args),
         Command::Replay(args) => replay::run(&context, &args),
         Command::Completions(args) => Ok(shell::completions(&context, &args)),

@@ -26,6 +26,8 @@ pub(in crate::commands) struct Queues {
     pub(in crate::commands) dead: QueueFacts,
     /// The queue that the engine reads, if it is known.
     pub(in crate::commands) queue: Option<QueueFacts>,
+    /// Whether a stack was named on the command line: it comes before variables.
+    pub(in crate::commands) named: bool,
     /// What object keys start with.
     pub(in crate::commands) prefix: KeyPrefix,
 }
@@ -87,7 +89,7 @@ pub(in crate::commands) async fn find(
         .unwrap_or_default()
         .parse()
         .map_err(|error| CliError::new(ExitStatus::Preflight, error))?;
-    Ok(Queues { opened, sqs, dead, queue, prefix })
+    Ok(Queues { opened, sqs, dead, queue, named, prefix })
 }
 
 impl Queues {

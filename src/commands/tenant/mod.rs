@@ -174,7 +174,7 @@ async fn table_of_stack(
 }
 
 /// Gives a failure at the table its exit status and advice.
-fn table_error(error: TableError, region: &str) -> CliError {
+pub(super) fn table_error(error: TableError, region: &str) -> CliError {
     match error {
         TableError::Call { action, table, source } => {
             CliError::aws(format!("failed to {action} table `{table}` in {region}"), source)

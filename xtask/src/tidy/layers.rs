@@ -50,6 +50,7 @@ const LAYERS: &[Layer] = &[
             "src/image",
             "src/generate",
             "src/letters",
+            "src/probe",
             "src/replay",
         ],
         except: &[],
