@@ -2,7 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comments of flags are help texts")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -171,6 +171,20 @@ impl ConsentArgs {
     }
 }
 
+/// Reads a time such as `90s`, `10m` or `1h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let rule = || format!("`{text}` is no time: it looks like 90s, 10m or 1h");
+    let unit = text.chars().last().ok_or_else(rule)?;
+    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| rule())?;
+    let seconds = match unit {
+        's' => number,
+        'm' => number.saturating_mul(60),
+        'h' => number.saturating_mul(3600),
+        _ => return Err(rule()),
+    };
+    Ok(Duration::from_secs(seconds))
+}
+
 /// The commands. Each is described where its arguments are.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -192,6 +206,7 @@ pub enum Command {
     Template(commands::template::TemplateArgs),
     Explain(commands::explain::ExplainArgs),
     Config(commands::config::ConfigArgs),
+    Customer(commands::customer::CustomerArgs),
     Completions(commands::shell::CompletionsArgs),
     Man(commands::shell::ManArgs),
     Env(commands::env::EnvArgs),

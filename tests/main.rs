@@ -18,6 +18,7 @@ mod dlq;
 mod generate;
 mod images;
 mod k8s;
+mod onboard;
 mod probe;
 mod replay;
 mod script_defects;

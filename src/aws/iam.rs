@@ -1,6 +1,10 @@
-//! Roles and identity providers of the account. Reads only.
+//! Roles and identity providers of the account, and what a role's own policies allow. Reads only.
 
 use aws_config::SdkConfig;
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+use mtlog_processor::model::arn::RoleArn;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
 use super::fault::{Fault, FaultClass};
 
@@ -21,6 +25,18 @@ pub enum Made {
     },
     /// Nobody says.
     Otherwise,
+}
+
+/// The condition key that a trust policy compares an external id with.
+const EXTERNAL_ID_KEY: &str = "sts:ExternalId";
+
+/// What the policies on the caller's own side say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnSide {
+    /// They let the call through: what refuses it is on the other side.
+    Allows,
+    /// They refuse the call, so that the other side is never asked.
+    Refuses,
 }
 
 /// A client for IAM.
@@ -54,6 +70,65 @@ impl Iam {
             Ok(answer) => Ok(Some(answer.client_id_list.unwrap_or_default())),
             Err(fault) if fault.class() == FaultClass::Missing => Ok(None),
             Err(fault) => Err(fault),
+        }
+    }
+
+    /// Returns the trust policy of a role; `None` if there is no such role.
+    pub async fn trust_policy(&self, role: &RoleArn) -> Result<Option<Value>, Fault> {
+        const OPERATION: &str = "GetRole";
+        let sent = self.0.get_role().role_name(role.name()).send().await;
+        let answer = match sent.map_err(|error| Fault::new(SERVICE, OPERATION, error)) {
+            Ok(answer) => answer,
+            Err(fault) if fault.code() == Some("NoSuchEntity") => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let encoded = answer.role.and_then(|role| role.assume_role_policy_document);
+        let encoded = encoded.unwrap_or_default();
+        // IAM answers with the document in URL encoding (RFC 3986).
+        let text = percent_decode_str(&encoded).decode_utf8_lossy();
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            Fault::unreadable(SERVICE, OPERATION, format!("the trust policy is no JSON: {error}"))
+        })
+    }
+
+    /// Returns whether the policies of `caller` let it ask for the role `target` with this external id, or with none.
+    ///
+    /// Policies of the role, its boundary and those of the organisation count
+    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>); the trust policy of
+    /// `target` does not.
+    pub async fn may_ask_for(
+        &self,
+        caller: &RoleArn,
+        target: &RoleArn,
+        external_id: Option<&str>,
+    ) -> Result<OwnSide, Fault> {
+        const OPERATION: &str = "SimulatePrincipalPolicy";
+        let entry = external_id.map(|id| {
+            ContextEntry::builder()
+                .context_key_name(EXTERNAL_ID_KEY)
+                .context_key_type(ContextKeyTypeEnum::String)
+                .context_key_values(id)
+                .build()
+        });
+        let answer = self
+            .0
+            .simulate_principal_policy()
+            .policy_source_arn(caller.to_string())
+            .action_names("sts:AssumeRole")
+            .resource_arns(target.to_string())
+            .set_context_entries(entry.map(|entry| vec![entry]))
+            .send()
+            .await
+            .map_err(|error| Fault::new(SERVICE, OPERATION, error))?;
+        match answer.evaluation_results() {
+            [result] if result.eval_decision == PolicyEvaluationDecisionType::Allowed => {
+                Ok(OwnSide::Allows)
+            }
+            [_] => Ok(OwnSide::Refuses),
+            results => {
+                let text = format!("the answer holds {} results instead of one", results.len());
+                Err(Fault::unreadable(SERVICE, OPERATION, text))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The bucket that child templates are uploaded to.
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::{
     Client,
     config::Builder,
@@ -26,7 +27,7 @@ const DEFAULT_LOCATION: &str = "us-east-1";
 
 /// A client for S3 in one region.
 #[derive(Debug, Clone)]
-pub struct S3(pub(super) Client);
+pub struct S3(pub(super) Client, pub(super) Option<SharedCredentialsProvider>);
 
 /// What is known about a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,8 @@ pub enum Written {
 impl S3 {
     pub(super) fn new(config: &SdkConfig, addressing: Addressing) -> Self {
         let path_style = addressing == Addressing::Path;
-        Self(Client::from_conf(Builder::from(config).force_path_style(path_style).build()))
+        let client = Client::from_conf(Builder::from(config).force_path_style(path_style).build());
+        Self(client, config.credentials_provider())
     }
 
     /// Returns whether `bucket` exists and belongs to `owner`.

@@ -8,15 +8,15 @@ use aws_config::{
     BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider,
     provider_config::ProviderConfig,
 };
-use aws_credential_types::Credentials;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::region::Region as SdkRegion;
 use mtlog_processor::model::{ids::Region, secret::Secret};
 
 use super::{
-    budget::Budget, cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, iam::Iam, s3::S3,
-    sqs::Sqs, sts::Sts,
+    budget::Budget, cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, iam::Iam,
+    logs::Logs, s3::S3, sqs::Sqs, sts::Sts,
 };
 
 /// A connection that cannot be made within this time is not made at all.
@@ -153,6 +153,25 @@ impl Session {
         Self { config, addressing: self.addressing, budget: self.budget.clone() }
     }
 
+    /// Returns a session with other credentials, in the region `region`.
+    #[must_use]
+    pub fn acting_as(&self, keys: &Keys, region: &Region) -> Self {
+        let credentials = Credentials::new(
+            &keys.access_key_id,
+            keys.secret_access_key.reveal(),
+            keys.session_token.as_ref().map(|token| token.reveal().clone()),
+            None,
+            "role",
+        );
+        let config = self
+            .config
+            .to_builder()
+            .region(SdkRegion::new(region.as_str().to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Self { config, addressing: self.addressing, budget: self.budget.clone() }
+    }
+
     /// Returns the session with at most `rate` calls to CloudFormation a second, those of all its regions together.
     #[must_use]
     pub fn at_rate(self, rate: u32) -> Self {
@@ -182,6 +201,11 @@ impl Session {
     /// Makes a client for IAM.
     pub fn iam(&self) -> Iam {
         Iam::new(&self.config)
+    }
+
+    /// Makes a client for CloudWatch Logs.
+    pub fn logs(&self) -> Logs {
+        Logs::new(&self.config)
     }
 
     /// Makes a client for SQS.

@@ -44,12 +44,23 @@ impl Sts {
 
     /// Assumes a role, for as long as AWS gives by default (one hour).
     pub async fn assume_role(&self, role: &RoleArn, session_name: &str) -> Result<Keys, Fault> {
+        self.assume_role_with(role, session_name, None).await
+    }
+
+    /// The same, and presents an external id, or none.
+    pub async fn assume_role_with(
+        &self,
+        role: &RoleArn,
+        session_name: &str,
+        external_id: Option<&str>,
+    ) -> Result<Keys, Fault> {
         const OPERATION: &str = "AssumeRole";
         let sent = self
             .0
             .assume_role()
             .role_arn(role.to_string())
             .role_session_name(session_name)
+            .set_external_id(external_id.map(str::to_owned))
             .send()
             .await;
         let answer = sent.map_err(|error| Fault::new("sts", OPERATION, error))?;

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod cancel;
 pub mod config;
+pub mod customer;
 pub mod deploy;
 pub mod destroy;
 pub mod diagnose;
@@ -74,6 +75,7 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Template(args) => block_on(template::run(&context, &args)),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Customer(args) => block_on(customer::run(&context, &args)),
         Command::Env(args) => block_on(env::run(&context, args)),
         Command::Generate(args) => block_on(generate::run(&context, *args)),
         Command::Image(args) => block_on(image::run(&context, args)),

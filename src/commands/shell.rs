@@ -38,8 +38,56 @@ pub struct ManArgs {
 pub fn completions(context: &Context<'_>, args: &CompletionsArgs) -> ExitStatus {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "mtlog", &mut script);
-    context.ui.data(&String::from_utf8_lossy(&script));
+    let script = String::from_utf8_lossy(&script);
+    context.ui.data(&with_tenants(args.shell, &script));
     ExitStatus::Success
+}
+
+/// The tenant commands whose first word is a tenant that exists.
+const TENANT_COMMANDS: [&str; 8] =
+    ["show", "set", "enable", "disable", "remove", "link", "wait", "verify"];
+/// Prints the tenants of the table that the environment names; nothing when there is none.
+const TENANTS: &str = "mtlog tenant list --ids --quiet 2>/dev/null";
+
+/// Adds to a script that tenants are looked up in the table when the key is pressed. Nothing is kept, so that nothing is
+/// out of date. Shells that this program does not know about keep the script as it is.
+fn with_tenants(shell: Shell, script: &str) -> String {
+    let commands = TENANT_COMMANDS.join("|");
+    match shell {
+        Shell::Bash => format!(
+            "{script}
+_mtlog_with_tenants() {{
+    _mtlog \"$@\"
+    local cur=\"${{COMP_WORDS[COMP_CWORD]}}\"
+    if [[ ${{COMP_WORDS[1]}} == tenant && $COMP_CWORD -eq 3 && $cur != -* ]]; then
+        case ${{COMP_WORDS[2]}} in
+            {commands}) COMPREPLY=( $(compgen -W \"$({TENANTS})\" -- \"$cur\") ) ;;
+        esac
+    fi
+}}
+complete -F _mtlog_with_tenants -o bashdefault -o default mtlog
+"
+        ),
+        Shell::Fish => format!(
+            "{script}complete -c mtlog -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from {}' -f -a '({TENANTS})'\n",
+            TENANT_COMMANDS.join(" ")
+        ),
+        Shell::Zsh => {
+            let function =
+                format!("_mtlog_tenants() {{\n    compadd -- ${{(f)\"$({TENANTS})\"}}\n}}\n");
+            let asking = script
+                .replace("tenant -- The tenant:_default", "tenant -- The tenant:_mtlog_tenants");
+            // The script ends with the call of its main function, which must know this one.
+            match asking.find("_mtlog() {") {
+                Some(place) => {
+                    let (before, after) = asking.split_at(place);
+                    format!("{before}{function}{after}")
+                }
+                None => asking,
+            }
+        }
+        _ => script.to_owned(),
+    }
 }
 
 /// Runs `mtlog man`.

@@ -2,7 +2,7 @@
 
 use mtlog_processor::model::{
     arn::RoleArn,
-    ids::{BucketName, LogGroupName, Region, TenantId},
+    ids::{AccountId, BucketName, LogGroupName, Region, TenantId},
     tenant::{
         DEFAULT_BUCKET_PREFIX, DeliveryKind, DesiredLogs, Destination, RETENTION_DAYS, TenantItem,
     },
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     deploy::names::{EnvironmentName, ProjectName},
-    onboard::rules,
+    onboard::{
+        handover::role_arn,
+        rules::{self, LOG_GROUP_PREFIX},
+    },
 };
 
 /// The flags that lead to a tenant table.
@@ -53,6 +56,8 @@ pub struct DeliveryFlags {
     pub kind: Option<String>,
     /// `--role-arn`.
     pub role_arn: Option<String>,
+    /// `--customer-account`: the role is the one that the customer template makes.
+    pub customer_account: Option<String>,
     /// `--log-group`.
     pub log_group: Option<String>,
     /// `--retention-days`.
@@ -129,7 +134,13 @@ fn delivery_kind(resolver: &mut Resolver<'_>, text: Option<&str>) -> Option<Deli
 }
 
 fn item(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<TenantItem> {
-    let tenant = resolver.flag::<TenantId>("tenant", &flags.tenant);
+    let tenant = if flags.tenant.is_empty() {
+        let remedy = "name it, or answer the questions on a terminal".to_owned();
+        resolver.problem(Problem::Missing { what: "the tenant", remedy });
+        None
+    } else {
+        resolver.flag::<TenantId>("tenant", &flags.tenant)
+    };
     let target_region = required::<Region>(
         resolver,
         "target-region",
@@ -159,19 +170,37 @@ fn item(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<TenantItem
 }
 
 fn cloudwatch(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<Destination> {
-    let role =
-        required::<RoleArn>(resolver, "role-arn", flags.role_arn.as_deref(), "the customer's role");
+    let role = role(resolver, flags);
+    let usual = flags.customer_account.as_ref().map(|_| usual_log_group(&flags.tenant));
     let log_group = required::<LogGroupName>(
         resolver,
         "log-group",
-        flags.log_group.as_deref(),
+        flags.log_group.as_deref().or(usual.as_deref()),
         "the log group",
     );
     let retention_days = match flags.retention_days.as_deref() {
-        None => None,
+        None | Some("0") => None,
         Some(text) => Some(retention(resolver, text)?),
     };
     Some(Destination::CloudWatch { role: role?, log_group: log_group?, retention_days })
+}
+
+/// The customer's role: the one that is named, or the one that the customer template makes in the account.
+fn role(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<RoleArn> {
+    let account = match (&flags.role_arn, &flags.customer_account) {
+        (None, Some(account)) => resolver.flag::<AccountId>("customer-account", account)?,
+        (named, _) => {
+            let what = "the customer's role";
+            return required::<RoleArn>(resolver, "role-arn", named.as_deref(), what);
+        }
+    };
+    let region = flags.target_region.as_deref()?.parse::<Region>().ok()?;
+    resolver.flag("customer-account", &role_arn(&account, &region, "/"))
+}
+
+/// Returns the log group that a tenant has unless somebody says otherwise.
+pub fn usual_log_group(tenant: &str) -> String {
+    format!("{LOG_GROUP_PREFIX}{tenant}")
 }
 
 fn s3(resolver: &mut Resolver<'_>, flags: &DeliveryFlags) -> Option<Destination> {
@@ -232,6 +261,7 @@ fn refuse_flags_of_others(resolver: &mut Resolver<'_>, flags: &DeliveryFlags, ki
         }
         DeliveryKind::S3 => vec![
             (flags.role_arn.is_some(), "role-arn"),
+            (flags.customer_account.is_some(), "customer-account"),
             (flags.log_group.is_some(), "log-group"),
             (flags.retention_days.is_some(), "retention-days"),
         ],
@@ -284,6 +314,20 @@ mod tests {
         assert!(
             matches!(destination, Destination::S3 { prefix, .. } if prefix == DEFAULT_BUCKET_PREFIX)
         );
+    }
+
+    #[test]
+    fn an_account_is_enough_to_know_the_role_and_the_log_group() {
+        let known = DeliveryFlags {
+            role_arn: None,
+            log_group: None,
+            customer_account: Some("222222222222".to_owned()),
+            retention_days: Some("0".to_owned()),
+            ..flags()
+        };
+        assert_eq!(resolved(&known), resolved(&flags()));
+        let wrong = DeliveryFlags { customer_account: Some("2".to_owned()), ..known };
+        assert!(resolved(&wrong).unwrap_err().contains("--customer-account: `2`"));
     }
 
     #[test]

@@ -10,6 +10,50 @@ pub const ROLE_NAME_PREFIX: &str = "CustomerLogDistribution-";
 /// The log groups that the customer template's role covers unless its parameter says otherwise (templates/customer).
 pub const LOG_GROUP_PREFIX: &str = "/ROSA/cluster-logs/";
 
+/// The regions that AWS had when this was written
+/// (<https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>). A new one is no mistake, but a
+/// region of the right form that does not exist is.
+pub const KNOWN_REGIONS: [&str; 38] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
 /// What is wrong with an item although each value has the right form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -47,6 +91,10 @@ pub fn errors(item: &TenantItem) -> Vec<Finding> {
 /// Returns what is probably a mistake, but may be meant.
 pub fn warnings(item: &TenantItem) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if !KNOWN_REGIONS.contains(&item.target_region.as_str()) {
+        let text = format!("region `{}` is not one that mtlog knows", item.target_region);
+        findings.push(Finding { attribute: "target_region", text });
+    }
     if let Destination::CloudWatch { role, log_group, .. } = &item.destination {
         if !log_group.as_str().starts_with(LOG_GROUP_PREFIX) {
             let text = format!(
@@ -123,5 +171,7 @@ mod tests {
         assert_eq!(warnings(&other_region)[0].attribute, "target_region");
         let own_name = "arn:aws:iam::222222222222:role/CustomerLogDistribution-blue";
         assert_eq!(warnings(&item(own_name, GOOD_GROUP, "us-west-2")), Vec::new());
+        let no_region = warnings(&item(own_name, GOOD_GROUP, "us-east-9"));
+        assert!(no_region[0].text.contains("`us-east-9`"), "{no_region:?}");
     }
 }

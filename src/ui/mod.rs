@@ -5,9 +5,11 @@ pub mod error;
 pub mod plan;
 pub mod progress;
 pub mod prompt;
+pub mod qr;
 pub mod style;
 pub mod table;
 pub mod usage;
+pub mod waiting;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

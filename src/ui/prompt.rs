@@ -1,6 +1,6 @@
 //! Questions, and the answers that flags give in advance.
 
-use dialoguer::{Confirm, Input, theme::ColorfulTheme};
+use dialoguer::{Confirm, Input, Select, theme::ColorfulTheme};
 use mtlog_processor::model::secret::Secret;
 
 use super::{Ui, style::Palette};
@@ -79,6 +79,37 @@ impl Ui {
             .interact_text()
             .map_err(|error| CliError::new(ExitStatus::Declined, error))?;
         if typed.trim() == name { Ok(Consent(())) } else { Err(declined()) }
+    }
+
+    /// Asks for a text, which must pass `check`. An empty answer is the suggestion, if there is one.
+    pub fn ask(
+        &self,
+        question: &str,
+        suggestion: Option<&str>,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<String, CliError> {
+        let theme = self.theme();
+        let mut input = Input::<String>::with_theme(&theme)
+            .with_prompt(question)
+            .validate_with(|text: &String| check(text.trim()));
+        if let Some(suggestion) = suggestion {
+            let silent = suggestion.is_empty();
+            input = input.default(suggestion.to_owned()).show_default(!silent).allow_empty(silent);
+        }
+        let typed = input.interact_text();
+        let typed = typed.map_err(|error| CliError::new(ExitStatus::Declined, error))?;
+        Ok(typed.trim().to_owned())
+    }
+
+    /// Asks for one of several; the first one is suggested.
+    pub fn choose<'a>(&self, question: &str, choices: &[&'a str]) -> Result<&'a str, CliError> {
+        let chosen = Select::with_theme(&self.theme())
+            .with_prompt(question)
+            .items(choices)
+            .default(0)
+            .interact()
+            .map_err(|error| CliError::new(ExitStatus::Declined, error))?;
+        choices.get(chosen).copied().ok_or_else(declined)
     }
 
     /// Asks for the code that a device for the second factor shows.

@@ -5,7 +5,8 @@ pub(crate) mod pipeline;
 use std::{
     ffi::OsStr,
     fs,
-    process::{Command, Output, Stdio},
+    io::{Read as _, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
 use fake_aws::FakeAws;
@@ -87,6 +88,34 @@ impl Mtlog {
         command
     }
 
+    /// Starts `mtlog` in a terminal of its own, by `script` of util-linux.
+    pub(crate) fn in_terminal(&self, arguments: &[&str]) -> Terminal {
+        let words = arguments.iter().map(|word| format!(" '{}'", word.replace('\'', "'\\''")));
+        let line = format!("'{}'{}", env!("CARGO_BIN_EXE_mtlog"), words.collect::<String>());
+        let mut command = Command::new("script");
+        command
+            .env_clear()
+            .env("HOME", self.directory.path())
+            .env("TERM", "xterm")
+            .env("SHELL", "/bin/sh")
+            .env("PATH", "/usr/bin:/bin")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory.path())
+            .args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().expect("`script` of util-linux runs");
+        let (keys, screen) = (child.stdin.take(), child.stdout.take());
+        Terminal {
+            child,
+            keys: keys.expect("a keyboard"),
+            screen: screen.expect("a screen"),
+            seen: String::new(),
+            read: 0,
+        }
+    }
+
     /// Runs `mtlog` and waits for its end.
     #[must_use = "look at the exit status at least"]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
@@ -94,6 +123,46 @@ impl Mtlog {
             self.command(arguments).output().expect("mtlog runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
+/// A run in a terminal.
+pub(crate) struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    screen: ChildStdout,
+    /// Everything that was on the screen.
+    seen: String,
+    /// How much of that has been answered.
+    read: usize,
+}
+
+impl Terminal {
+    /// Waits until `question` is on the screen, and types `answer` and the enter key.
+    pub(crate) fn answer(&mut self, question: &str, answer: &str) {
+        loop {
+            let rest = self.seen.get(self.read..).unwrap_or_default();
+            if let Some(place) = rest.find(question) {
+                self.read += place + question.len();
+                break;
+            }
+            let mut bytes = [0; 4096];
+            let count = self.screen.read(&mut bytes).expect("a readable screen");
+            assert!(count > 0, "`{question}` was not asked:\n{}", self.seen);
+            self.seen.push_str(&String::from_utf8_lossy(bytes.get(..count).unwrap_or_default()));
+        }
+        self.keys.write_all(format!("{answer}\r").as_bytes()).expect("a key that can be pressed");
+        self.keys.flush().expect("a key that can be pressed");
+    }
+
+    /// Waits for the end. Returns the exit status and everything that was on the screen.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = Vec::new();
+        // The screen is gone when the run has ended.
+        let _gone = self.screen.read_to_end(&mut rest);
+        self.seen.push_str(&String::from_utf8_lossy(&rest));
+        drop(self.keys);
+        (self.child.wait().expect("an end").code(), self.seen)
     }
 }
 

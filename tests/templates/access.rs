@@ -249,6 +249,8 @@ fn a_customer_role_writes_only_below_its_log_group_prefix_in_its_region() {
             ("logs:DeleteLogGroup", here.clone(), none(), false),
             ("logs:DeleteRetentionPolicy", here.clone(), none(), false),
             ("logs:GetLogEvents", stream(&inside), none(), false),
+            ("logs:GetLogEvents", format!("{here}:log-stream:mtlog-probe"), none(), true),
+            ("logs:FilterLogEvents", here.clone(), none(), false),
             ("logs:PutSubscriptionFilter", here, none(), false),
             ("s3:GetObject", "arn:aws:s3:::any/k".into(), none(), false),
         ]

@@ -88,6 +88,13 @@ impl RoleArn {
         &self.account
     }
 
+    /// Returns the IAM path: `/` for a role without one, else it starts and ends with a slash.
+    pub fn path(&self) -> String {
+        self.resource
+            .rsplit_once('/')
+            .map_or_else(|| "/".to_owned(), |(path, _)| format!("/{path}/"))
+    }
+
     /// Returns the role's name without its path.
     pub fn name(&self) -> &str {
         self.resource.rsplit('/').next().unwrap_or_default()
@@ -150,7 +157,8 @@ mod tests {
                 .unwrap();
         assert_eq!(arn.partition(), Partition::GovCloud);
         assert_eq!(arn.account().as_str(), "123456789012");
-        assert_eq!(arn.name(), "CustomerLogDistribution-x");
+        assert_eq!((arn.path().as_str(), arn.name()), ("/team/logs/", "CustomerLogDistribution-x"));
+        assert_eq!("arn:aws:iam::123456789012:role/x".parse::<RoleArn>().unwrap().path(), "/");
         assert_eq!(
             arn.to_string(),
             "arn:aws-us-gov:iam::123456789012:role/team/logs/CustomerLogDistribution-x"

@@ -195,6 +195,16 @@ pub(super) async fn deploy(
     Ok(ExitStatus::Success)
 }
 
+/// Deploys as one wave, and leaves it to the caller to print what came of it.
+pub(super) async fn deployed(fleet: &Fleet<'_>, opened: &Opened) -> Result<DeployReport, CliError> {
+    let progress = Progress::start(fleet.context.ui);
+    let schedule = Schedule::of(fleet, &progress, opened, None);
+    let mut report = DeployReport::default();
+    let work = Box::pin(all_waves(fleet, &schedule, &mut report));
+    watching::until_stopped(&progress, &opened.typed_flags(), work).await?;
+    Ok(report)
+}
+
 async fn all_waves(
     fleet: &Fleet<'_>,
     schedule: &Schedule<'_>,

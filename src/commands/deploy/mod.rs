@@ -29,7 +29,7 @@ use super::{
     target::{self, Opened},
 };
 use crate::{
-    cli::{ConsentArgs, FleetConnectionArgs},
+    cli::{ConsentArgs, FleetConnectionArgs, duration},
     config::{
         deploy::{DeployFlags, Part},
         parameter_file,
@@ -104,7 +104,7 @@ struct PaceArgs {
     #[arg(long, value_name = "R; R,R", conflicts_with = "region")]
     waves: Option<String>,
     /// Watch a wave for so long before the next: stop if messages arrive in a dead-letter queue (90s, 10m)
-    #[arg(long, value_name = "TIME", value_parser = bake_time, requires = "waves")]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "waves")]
     bake: Option<Duration>,
 }
 
@@ -121,20 +121,6 @@ impl PaceArgs {
     fn bake(&self) -> Duration {
         self.bake.unwrap_or_default()
     }
-}
-
-/// Reads a time such as `90s`, `10m` or `1h`.
-fn bake_time(text: &str) -> Result<Duration, String> {
-    let rule = || format!("`{text}` is no time: it looks like 90s, 10m or 1h");
-    let unit = text.chars().last().ok_or_else(rule)?;
-    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| rule())?;
-    let seconds = match unit {
-        's' => number,
-        'm' => number.saturating_mul(60),
-        'h' => number.saturating_mul(3600),
-        _ => return Err(rule()),
-    };
-    Ok(Duration::from_secs(seconds))
 }
 
 /// What is deployed, and how.
@@ -359,6 +345,27 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<ExitStatus,
         return Ok(ExitStatus::Success);
     }
     fleet::deploy(&fleet, &opened, waves.as_deref()).await
+}
+
+/// Deploys the customer's stack for another command, which has been agreed with. Returns the role that it made.
+pub(super) async fn customer_role(
+    context: &Context<'_>,
+    flags: &DeployFlags,
+    answers: Answers,
+    timeout: Duration,
+) -> Result<Option<String>, CliError> {
+    let opened = target::open(context, flags).await?;
+    let fleet = Fleet {
+        context,
+        answers,
+        timeout,
+        bake: Duration::ZERO,
+        others: Others::Refuse,
+        plan: None,
+    };
+    let report = fleet::deployed(&fleet, &opened).await?;
+    let outputs = report.stacks.first().map(|stack| stack.outputs());
+    Ok(outputs.and_then(|outputs| outputs.get("CustomerLogDistributionRoleArn").cloned()))
 }
 
 /// Runs `mtlog plan`.

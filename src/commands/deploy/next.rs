@@ -6,7 +6,6 @@ use crate::deploy::target::Target;
 /// Says what is worth doing next, by what was deployed last.
 pub(super) fn suggest(run: &Run<'_>, stack: &DeployedStack) {
     let ui = run.context.ui;
-    let region = &run.opened.place.region;
     let flags = run.opened.typed_flags();
     let output = |name: &str| stack.outputs().get(name).map(String::as_str);
     match stack.target() {
@@ -21,13 +20,7 @@ pub(super) fn suggest(run: &Run<'_>, stack: &DeployedStack) {
             ui.next(&format!("mtlog process --mode sqs{flags}"));
         }
         Target::Regional => ui.next(&format!("mtlog tenant list{flags}")),
-        Target::Customer => {
-            let role = output("CustomerLogDistributionRoleArn").unwrap_or("ARN");
-            ui.next(&format!(
-                "mtlog tenant add NAMESPACE --role-arn {role} --log-group /ROSA/cluster-logs/NAME \
-                 --target-region {region}"
-            ));
-        }
+        Target::Customer => ui.next(&format!("mtlog customer check{flags}")),
         Target::ClusterVector | Target::ClusterProcessor => {
             ui.next(&format!("mtlog outputs {}{flags}", stack.target()));
         }

@@ -89,6 +89,28 @@ impl DeployReport {
 
 impl Report for DeployReport {
     fn tables(&self) -> Vec<Table> {
+        let mut tables = self.output_tables();
+        tables.extend(self.handover());
+        tables
+    }
+}
+
+impl DeployReport {
+    /// Returns what a customer hands over to the logging service, all regions together.
+    fn handover(&self) -> Option<Table> {
+        let mut table = Table::new(["ACCOUNT", "REGION", "ROLE"])
+            .titled("For the logging service, unless it waits for the role by itself");
+        let customers = self.stacks.iter().filter(|stack| stack.target == Target::Customer);
+        let mut any = false;
+        for stack in customers {
+            let Some(role) = stack.outputs.get("CustomerLogDistributionRoleArn") else { continue };
+            table.row([stack.account.clone(), stack.region.clone(), role.clone()]);
+            any = true;
+        }
+        any.then_some(table)
+    }
+
+    fn output_tables(&self) -> Vec<Table> {
         self.stacks
             .iter()
             .map(|stack| {

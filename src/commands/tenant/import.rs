@@ -135,7 +135,7 @@ pub(super) async fn run(context: &Context<'_>, args: &ImportArgs) -> Result<Exit
         Some(path) => Some(read(path)?),
         None => None,
     };
-    let Opened { table, identity, region } = open(&settings).await?;
+    let Opened { table, identity, region, .. } = open(&settings).await?;
     let failed = |error| table_error(error, &region);
     let wanted = match (from_file, &args.from_table) {
         (Some(wanted), _) => wanted,
@@ -238,7 +238,7 @@ async fn write_one(table: &TenantTable, step: &Step, now: &str) -> Result<(), Ta
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Wanted>, CliError> {
+pub(super) fn read(path: &Path) -> Result<Vec<Wanted>, CliError> {
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
         io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text)
@@ -260,8 +260,7 @@ fn read(path: &Path) -> Result<Vec<Wanted>, CliError> {
                 source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
             })
             .collect();
-        let text =
-            format!("`{}` cannot be imported:\n  - {}", path.display(), lines.join("\n  - "));
+        let text = format!("`{}` cannot be used:\n  - {}", path.display(), lines.join("\n  - "));
         CliError::new(ExitStatus::Usage, Message(text)).hint("nothing was written")
     })
 }

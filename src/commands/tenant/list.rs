@@ -1,6 +1,7 @@
 //! `mtlog tenant list` and `show`: what the table holds, also what nobody can read.
 
 use clap::Args;
+use mtlog_processor::model::ids::TenantId;
 use serde::Serialize;
 
 use super::{DeliveryView, Opened, TableArgs, open, table_error};
@@ -15,6 +16,9 @@ use crate::{
 /// List all deliveries
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
+    /// Print nothing but the ids, one a line; ids that no namespace can have are left out
+    #[arg(long)]
+    ids: bool,
     #[command(flatten)]
     table: TableArgs,
 }
@@ -80,6 +84,14 @@ pub(super) async fn list(context: &Context<'_>, args: &ListArgs) -> Result<ExitS
     let settings = tenant::table(&context.layers, &args.table.flags())?;
     let Opened { table, region, .. } = open(&settings).await?;
     let entries = table.entries().await.map_err(|error| table_error(error, &region))?;
+    if args.ids {
+        // Shells expand what they are offered: only what cannot mean anything to them goes out.
+        let legal = entries.iter().filter(|entry| entry.tenant.parse::<TenantId>().is_ok());
+        let mut ids: Vec<&str> = legal.map(|entry| entry.tenant.as_str()).collect();
+        ids.dedup();
+        context.ui.data(&ids.iter().map(|id| format!("{id}\n")).collect::<String>());
+        return Ok(ExitStatus::Success);
+    }
     let deliveries: Vec<DeliveryView> = entries.iter().map(view).collect();
     for broken in deliveries.iter().filter(|view| !view.problems.is_empty()) {
         context.ui.warning(&format!(

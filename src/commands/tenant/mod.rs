@@ -1,18 +1,25 @@
 //! `mtlog tenant`: who gets which logs, and where.
 
 mod add;
+mod customer_side;
+mod delivery;
 mod export;
 mod import;
+mod interview;
+mod link;
 mod list;
+mod pipeline;
 mod remove;
 mod set;
 mod switch;
+pub(super) mod verify;
+mod wait;
 
 use clap::{Args, Subcommand};
 use mtlog_processor::model::{
     ids::{ExternalId, Region},
     secret::Secret,
-    tenant::{Destination, TenantItem},
+    tenant::{DeliveryKind, Destination, TenantItem},
 };
 use serde::Serialize;
 
@@ -29,7 +36,7 @@ use crate::{
     onboard::{
         difference::FieldChange,
         external_id,
-        table::{TableError, TenantTable},
+        table::{Entry, TableError, TenantTable},
     },
     ui::table::Table,
 };
@@ -62,6 +69,12 @@ enum TenantCommand {
     /// Delete a delivery
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArgs),
+    /// Print what a customer needs: links, commands, a note to send
+    Link(Box<link::LinkArgs>),
+    /// Wait until the customer's role lets us in, then verify and switch on
+    Wait(Box<wait::WaitArgs>),
+    /// Try deliveries: the role, who is let in, the destination, one event of our own
+    Verify(Box<verify::VerifyArgs>),
     /// Print all deliveries as a file that `tenant import` reads
     Export(export::ExportArgs),
     /// Make the table say what a file says
@@ -99,13 +112,16 @@ impl TableArgs {
 /// Runs `mtlog tenant`.
 pub async fn run(context: &Context<'_>, args: TenantArgs) -> Result<ExitStatus, CliError> {
     match args.command {
-        TenantCommand::Add(args) => add::run(context, *args).await,
+        TenantCommand::Add(args) => Box::pin(add::run(context, *args)).await,
         TenantCommand::List(args) => list::list(context, &args).await,
         TenantCommand::Show(args) => list::show(context, &args).await,
         TenantCommand::Set(args) => set::run(context, &args).await,
         TenantCommand::Enable(args) => switch::run(context, &args, switch::To::On).await,
         TenantCommand::Disable(args) => switch::run(context, &args, switch::To::Off).await,
         TenantCommand::Remove(args) => remove::run(context, &args).await,
+        TenantCommand::Link(args) => Box::pin(link::run(context, &args)).await,
+        TenantCommand::Wait(args) => Box::pin(wait::run(context, &args)).await,
+        TenantCommand::Verify(args) => Box::pin(verify::run(context, &args)).await,
         TenantCommand::Export(args) => export::run(context, &args).await,
         TenantCommand::Import(args) => import::run(context, &args).await,
     }
@@ -113,21 +129,23 @@ pub async fn run(context: &Context<'_>, args: TenantArgs) -> Result<ExitStatus, 
 
 /// An open tenant table, and who we are in its account.
 struct Opened {
+    session: Session,
     table: TenantTable,
     identity: Identity,
-    region: String,
+    region: Region,
 }
 
 /// Finds and opens the table.
 async fn open(settings: &TableSettings) -> Result<Opened, CliError> {
     let session = Session::open(&settings.connection.session).await;
-    let Some(region) = session.region().map(str::to_owned) else {
+    let Some(region) = session.region() else {
         return Err(CliError::new(
             ExitStatus::Usage,
             Message("the region of the tenant table is missing".to_owned()),
         )
         .hint("give --region or set AWS_REGION"));
     };
+    let region: Region = region.parse().map_err(|error| CliError::new(ExitStatus::Usage, error))?;
     let identity = identity::checked(&session, &settings.connection).await?;
     let name = match &settings.table {
         Some(setting) => setting.value.clone(),
@@ -136,20 +154,19 @@ async fn open(settings: &TableSettings) -> Result<Opened, CliError> {
     let table = TenantTable::open(session.dynamodb(), &name)
         .await
         .map_err(|error| table_error(error, &region))?;
-    Ok(Opened { table, identity, region })
+    Ok(Opened { session, table, identity, region })
 }
 
 async fn table_of_stack(
     session: &Session,
     settings: &TableSettings,
-    region: &str,
+    region: &Region,
 ) -> Result<String, CliError> {
     let usage = |error| CliError::new(ExitStatus::Usage, error);
-    let region: Region = region.parse().map_err(usage)?;
     let naming = Naming {
         project: settings.project.value.as_str(),
         environment: settings.environment.value.as_str(),
-        region: &region,
+        region,
         cluster: None,
     };
     let stack: StackName = stack_name(Target::Regional, naming).map_err(usage)?;
@@ -174,7 +191,10 @@ async fn table_of_stack(
 }
 
 /// Gives a failure at the table its exit status and advice.
-pub(super) fn table_error(error: TableError, region: &str) -> CliError {
+pub(super) fn table_error(
+    error: TableError,
+    region: &(impl std::fmt::Display + ?Sized),
+) -> CliError {
     match error {
         TableError::Call { action, table, source } => {
             CliError::aws(format!("failed to {action} table `{table}` in {region}"), source)
@@ -353,10 +373,27 @@ fn change_table(title: &str, changes: &[FieldChange]) -> Table {
     table
 }
 
+/// Reads one delivery of a tenant.
+async fn single(opened: &Opened, tenant: &str, kind: DeliveryKind) -> Result<Entry, TableError> {
+    let entries = opened.table.entries_of(tenant).await?;
+    let found = entries.into_iter().find(|entry| entry.kind == kind.as_str());
+    found.ok_or_else(|| TableError::Absent { tenant: tenant.to_owned(), kind })
+}
+
 fn new_external_id() -> Result<Secret<ExternalId>, CliError> {
+    external_id::from_random(random()?)
+        .map_err(|error| CliError::new(ExitStatus::Unexpected, error))
+}
+
+/// Returns 128 random bits as hexadecimal digits.
+fn random_hex() -> Result<String, CliError> {
+    Ok(random()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn random() -> Result<[u8; 16], CliError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))?;
-    external_id::from_random(random).map_err(|error| CliError::new(ExitStatus::Unexpected, error))
+    Ok(random)
 }
 
 fn now() -> String {

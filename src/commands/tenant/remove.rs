@@ -30,7 +30,7 @@ pub(super) struct RemoveArgs {
 pub(super) async fn run(context: &Context<'_>, args: &RemoveArgs) -> Result<ExitStatus, CliError> {
     let (settings, kind) =
         tenant::named(&context.layers, &args.table.flags(), args.kind.as_deref())?;
-    let Opened { table, region, identity } = open(&settings).await?;
+    let Opened { table, region, identity, .. } = open(&settings).await?;
     let tenant = &args.tenant;
     let entries = table.entries_of(tenant).await.map_err(|error| table_error(error, &region))?;
     if !entries.iter().any(|entry| entry.kind == kind.as_str()) {

@@ -4,7 +4,10 @@ use clap::Args;
 use mtlog_processor::model::tenant::{Attribute, Attributes, DeliveryKind, TenantItem};
 use serde::Serialize;
 
-use super::{Opened, TableArgs, change_table, new_external_id, now, open, table_error};
+use super::{
+    Opened, TableArgs, change_table, delivery::DeliveryArgs, new_external_id, now, open, single,
+    table_error,
+};
 use crate::{
     cli::ConsentArgs,
     commands::Context,
@@ -13,7 +16,6 @@ use crate::{
     onboard::{
         difference::{self, FieldChange},
         rules,
-        table::TableError,
     },
     ui::{Report, table::Table},
 };
@@ -27,30 +29,8 @@ pub(super) struct SetArgs {
     /// The tenant
     #[arg(value_name = "TENANT")]
     tenant: String,
-    /// Which delivery: cloudwatch or s3
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<String>,
-    /// The customer's role
-    #[arg(long, value_name = "ARN")]
-    role_arn: Option<String>,
-    /// The log group in the customer's account
-    #[arg(long, value_name = "NAME")]
-    log_group: Option<String>,
-    /// Retention of a log group that is made, in days; 0 for no end
-    #[arg(long, value_name = "DAYS")]
-    retention_days: Option<u16>,
-    /// The customer's bucket
-    #[arg(long, value_name = "NAME")]
-    bucket_name: Option<String>,
-    /// Where in the bucket
-    #[arg(long, value_name = "PREFIX")]
-    bucket_prefix: Option<String>,
-    /// The region of the log group or bucket
-    #[arg(long, value_name = "REGION")]
-    target_region: Option<String>,
-    /// Only this application's logs, in place of those named so far; may be given several times
-    #[arg(long = "application", short = 'a', value_name = "NAME")]
-    applications: Vec<String>,
+    #[command(flatten)]
+    delivery: DeliveryArgs,
     /// All applications' logs
     #[arg(long, conflicts_with = "applications")]
     all_applications: bool,
@@ -100,7 +80,7 @@ impl Report for Set {
 /// Runs `mtlog tenant set`.
 pub(super) async fn run(context: &Context<'_>, args: &SetArgs) -> Result<ExitStatus, CliError> {
     let (settings, kind) =
-        tenant::named(&context.layers, &args.table.flags(), args.kind.as_deref())?;
+        tenant::named(&context.layers, &args.table.flags(), args.delivery.kind.as_deref())?;
     let generated = if args.generate_external_id { Some(new_external_id()?) } else { None };
     let external_id = generated.as_ref().map(|id| id.reveal().to_string());
     let edits = edits(args, kind, external_id.clone())?;
@@ -108,12 +88,10 @@ pub(super) async fn run(context: &Context<'_>, args: &SetArgs) -> Result<ExitSta
         let text = "nothing is to be changed: name an attribute, for example --retention-days 90";
         return Err(CliError::new(ExitStatus::Usage, Message(text.to_owned())));
     }
-    let Opened { table, identity, region } = open(&settings).await?;
-    let failed = |error| table_error(error, &region);
-    let entries = table.entries_of(&args.tenant).await.map_err(failed)?;
-    let Some(entry) = entries.into_iter().find(|entry| entry.kind == kind.as_str()) else {
-        return Err(failed(TableError::Absent { tenant: args.tenant.clone(), kind }));
-    };
+    let opened = open(&settings).await?;
+    let failed = |error| table_error(error, &opened.region);
+    let entry = single(&opened, &args.tenant, kind).await.map_err(failed)?;
+    let Opened { table, identity, region, .. } = &opened;
     let item = edited(&entry.attributes, edits)?;
     for finding in rules::warnings(&item) {
         context.ui.warning(&format!("{}.", finding.text));
@@ -164,13 +142,13 @@ fn edits(
 ) -> Result<Vec<Edit>, CliError> {
     let text = |value: &Option<String>| value.clone().map(Attribute::String);
     let cloudwatch = [
-        ("role-arn", "log_distribution_role_arn", text(&args.role_arn)),
-        ("log-group", "log_group_name", text(&args.log_group)),
+        ("role-arn", "log_distribution_role_arn", text(&args.delivery.role_arn)),
+        ("log-group", "log_group_name", text(&args.delivery.log_group)),
         ("generate-external-id", "external_id", external_id.map(Attribute::String)),
     ];
     let s3 = [
-        ("bucket-name", "bucket_name", text(&args.bucket_name)),
-        ("bucket-prefix", "bucket_prefix", text(&args.bucket_prefix)),
+        ("bucket-name", "bucket_name", text(&args.delivery.bucket_name)),
+        ("bucket-prefix", "bucket_prefix", text(&args.delivery.bucket_prefix)),
     ];
     let (own, foreign) = match kind {
         DeliveryKind::CloudWatch => (cloudwatch.to_vec(), s3.to_vec()),
@@ -182,7 +160,7 @@ fn edits(
         .map(|(flag, ..)| flag)
         .collect();
     if kind == DeliveryKind::S3 {
-        foreign.extend(args.retention_days.map(|_| "retention-days"));
+        foreign.extend(args.delivery.retention_days.as_ref().map(|_| "retention-days"));
         foreign.extend(args.account_external_id.then_some("account-external-id"));
     }
     if let Some(flag) = foreign.first() {
@@ -194,12 +172,12 @@ fn edits(
         .filter(|(_, _, value)| value.is_some())
         .map(|(_, name, value)| (name, value))
         .collect();
-    edits.extend(text(&args.target_region).map(|region| ("target_region", Some(region))));
-    edits.extend(args.retention_days.map(|days| {
-        ("log_retention_days", (days > 0).then(|| Attribute::Number(days.to_string())))
+    edits.extend(text(&args.delivery.target_region).map(|region| ("target_region", Some(region))));
+    edits.extend(args.delivery.retention_days.as_ref().map(|days| {
+        ("log_retention_days", (days != "0").then(|| Attribute::Number(days.clone())))
     }));
-    if !args.applications.is_empty() {
-        let names = args.applications.iter().cloned().map(Attribute::String).collect();
+    if !args.delivery.applications.is_empty() {
+        let names = args.delivery.applications.iter().cloned().map(Attribute::String).collect();
         edits.push(("desired_logs", Some(Attribute::List(names))));
     }
     if args.all_applications {

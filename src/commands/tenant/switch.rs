@@ -42,7 +42,7 @@ pub(super) async fn run(
 ) -> Result<ExitStatus, CliError> {
     let (settings, kind) =
         tenant::named(&context.layers, &args.table.flags(), args.kind.as_deref())?;
-    let Opened { table, region, identity } = open(&settings).await?;
+    let Opened { table, region, identity, .. } = open(&settings).await?;
     let (verb, done) = match to {
         To::On => ("Switch on", "is on"),
         To::Off => ("Switch off", "is off: its logs are skipped from now on, not kept"),

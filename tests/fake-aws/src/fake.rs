@@ -168,14 +168,21 @@ impl FakeAws {
         let trust =
             Policy::trust_text(trust_policy).unwrap_or_else(|error| refuse_policy(arn, &error));
         let policies = identity_policies.iter().map(|text| identity_policy(arn, text)).collect();
-        self.shared.identities().add_role(arn, trust, policies);
+        self.shared.identities().add_role(arn, trust, trust_policy, policies);
     }
 
     /// Replaces a role's trust policy; returns whether there is such a role.
     pub fn set_trust_policy(&self, arn: &str, trust_policy: &str) -> bool {
         let trust =
             Policy::trust_text(trust_policy).unwrap_or_else(|error| refuse_policy(arn, &error));
-        self.shared.identities().role_mut(arn).map(|role| role.trust = trust).is_some()
+        self.shared
+            .identities()
+            .role_mut(arn)
+            .map(|role| {
+                role.trust = trust;
+                trust_policy.clone_into(&mut role.trust_text);
+            })
+            .is_some()
     }
 
     /// Replaces a role's identity policies; returns whether there is such a role.

@@ -9,10 +9,12 @@ use crate::error::ApiError;
 use crate::http::Reply;
 use crate::identity::account_of;
 use crate::shared::Context;
+use crate::simulate;
 use crate::xml;
 
 pub(crate) const VERSION: &str = "2010-05-08";
-pub(crate) const OPERATIONS: &[&str] = &["GetOpenIDConnectProvider", "GetRole"];
+pub(crate) const OPERATIONS: &[&str] =
+    &["GetOpenIDConnectProvider", "GetRole", "SimulatePrincipalPolicy"];
 pub(crate) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 /// The longest role name.
@@ -23,13 +25,15 @@ type Form = [(String, String)];
 /// Returns what a call is about: the role or the provider.
 pub(crate) fn facts(form: &Form) -> (String, String) {
     let member = |name| value(form, name).unwrap_or_default().to_owned();
-    (format!("{}{}", member("RoleName"), member("OpenIDConnectProviderArn")), String::new())
+    let subjects = ["RoleName", "OpenIDConnectProviderArn", "PolicySourceArn"];
+    (subjects.map(member).concat(), String::new())
 }
 
 pub(crate) fn execute(context: &Context<'_>, form: &Form) -> Result<Reply, ApiError> {
     match context.operation {
         "GetRole" => get_role(context, form),
         "GetOpenIDConnectProvider" => get_provider(context, form),
+        "SimulatePrincipalPolicy" => simulate::execute(context, form),
         other => Err(ApiError::bad("InvalidAction", format!("Could not find operation {other}"))),
     }
 }
@@ -58,14 +62,17 @@ fn get_role(context: &Context<'_>, form: &Form) -> Result<Reply, ApiError> {
     else {
         return Err(missing(format!("The role with name {name} cannot be found.")));
     };
+    let path = arn.split_once(":role").and_then(|(_, rest)| rest.strip_suffix(name));
+    let trust = context.shared.identities().role(&arn).map(|role| role.trust_text.clone());
+    let trust = trust.unwrap_or_else(|| "{}".to_owned());
     Ok(reply(context, |out| {
         out.nest("Role", |out| {
-            out.text("Path", "/");
+            out.text("Path", path.unwrap_or("/"));
             out.text("RoleName", name);
             out.text("RoleId", "AROAEXAMPLEEXAMPLE123");
             out.text("Arn", &arn);
             out.text("CreateDate", "2026-01-01T00:00:00Z");
-            let trust = utf8_percent_encode("{}", NON_ALPHANUMERIC).to_string();
+            let trust = utf8_percent_encode(&trust, NON_ALPHANUMERIC).to_string();
             out.text("AssumeRolePolicyDocument", &trust);
             if let Some(Owner::Stack { stack: stack_id, .. }) = &made {
                 out.nest("Tags", |out| {

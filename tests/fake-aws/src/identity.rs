@@ -80,6 +80,8 @@ impl Caller {
 #[derive(Debug, Clone)]
 pub(crate) struct Role {
     pub(crate) trust: Policy,
+    /// The trust policy as it was written.
+    pub(crate) trust_text: String,
     /// Empty: the role may do everything in its own account.
     pub(crate) policies: Vec<Policy>,
     pub(crate) max_session_seconds: i64,
@@ -130,12 +132,20 @@ impl Identities {
         }
     }
 
-    pub(crate) fn add_role(&mut self, arn: &str, trust: Policy, policies: Vec<Policy>) {
+    pub(crate) fn add_role(
+        &mut self,
+        arn: &str,
+        trust: Policy,
+        trust_text: &str,
+        policies: Vec<Policy>,
+    ) {
         let (id, max_session_seconds) = match self.roles.get(arn) {
             Some(role) => (role.id.clone(), role.max_session_seconds),
             None => (format!("AROA{}", self.random.id(17)), DEFAULT_MAX_SESSION_SECONDS),
         };
-        self.roles.insert(arn.to_owned(), Role { trust, policies, max_session_seconds, id });
+        let trust_text = trust_text.to_owned();
+        let role = Role { trust, trust_text, policies, max_session_seconds, id };
+        self.roles.insert(arn.to_owned(), role);
     }
 
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
@@ -323,7 +333,7 @@ mod tests {
         let mut identities = Identities::new();
         let trust = serde_json::json!({"Version": "2012-10-17", "Statement": {
             "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}});
-        identities.add_role(ROLE, Policy::trust(&trust).unwrap(), Vec::new());
+        identities.add_role(ROLE, Policy::trust(&trust).unwrap(), "", Vec::new());
         let (keys, _) = identities.open_session(ROLE, "run-1", None, 1_000);
         let token = keys.session_token.as_deref();
         let caller = identities.caller(&keys.access_key_id, token, 999).unwrap();

@@ -109,6 +109,7 @@ mod server;
 mod service;
 mod shared;
 mod sigv4;
+mod simulate;
 mod sqs;
 mod sts;
 mod throttle;

@@ -186,6 +186,9 @@ impl Context<'_> {
         resource_policy: Option<&Policy>,
         context: &[(&str, String)],
     ) -> Result<bool, ApiError> {
+        let mut context = context.to_vec();
+        context.push(("aws:RequestedRegion", self.region.to_owned()));
+        let context = &context;
         let ask = Ask { caller: self.caller, action, resource, owner, resource_policy, context };
         authorize::allowed(&self.shared.identities(), &ask)
     }

@@ -141,7 +141,7 @@ fn refresh(known: &Known, shared: &Shared) -> Result<(), Refusal> {
         }
         let trust =
             Policy::trust(&role.trust).map_err(|error| Refusal::Other(error.to_string()))?;
-        identities.add_role(arn, trust, policies);
+        identities.add_role(arn, trust, &role.trust.to_string(), policies);
     }
     Ok(())
 }
