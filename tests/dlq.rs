@@ -227,6 +227,48 @@ fn a_letter_is_never_deleted_before_it_was_sent() {
 }
 
 #[test]
+fn a_letter_that_the_queue_refuses_stays_where_it_is() {
+    let fake = FakeAws::start_blocking();
+    fake.configure_sqs(|sqs| sqs.long_poll_cap = Some(Duration::from_millis(1)));
+    let small = [("MaximumMessageSize", "1024")];
+    let (queue, dead) = fake.create_queue_with_dead_letters(ACCOUNT, REGION, "own", 5, &small);
+    fake.send_message(&dead, &event("acme", "fits"));
+    fake.send_message(&dead, &event("acme", &"x".repeat(1000)));
+    let mut mtlog = Mtlog::with(&fake);
+    mtlog.set("SQS_QUEUE_URL", &queue);
+    let ran = mtlog.run(&["dlq", "redrive", "--tenant", "acme", "-y", "-o", "json"]).exits(5);
+    let report = ran.json();
+    assert_eq!((&report["sent"], &report["failed"]), (&json!(1), &json!(1)));
+    ran.says(&["1 letter stayed", "Message must be shorter than 1024 bytes"]);
+    assert_eq!(fake.queue_depth(&queue).total(), 1);
+    let left = fake.queue_messages(&dead);
+    assert_eq!((left.len(), left[0].in_flight), (1, false));
+}
+
+#[test]
+fn ctrl_c_gives_back_what_was_read() {
+    let world = started();
+    world.fake.freeze_time();
+    for index in 0..15 {
+        world.letter("acme", "throttled", &index.to_string());
+    }
+    let second = Fault::on("sqs:ReceiveMessage").nth(2).virtual_delay(Duration::from_secs(1));
+    world.fake.inject(second);
+    let mut child = world.mtlog.command(&["dlq", "list"]).spawn().expect("mtlog runs");
+    while world.fake.queue_depth(&world.dead).in_flight < 10
+        || world.fake.calls_under_way("sqs:ReceiveMessage") == 0
+    {
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status();
+    assert!(killed.expect("kill runs").success());
+    world.fake.advance(Duration::from_secs(1));
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    world.dead_and_visible(15);
+}
+
+#[test]
 fn a_letter_that_comes_back_meanwhile_is_not_sent_again() {
     let world = started();
     world.letter("acme", "throttled", "old");

@@ -358,7 +358,7 @@ async fn bake(
                     run.opened.place.region
                 );
                 return Err(CliError::new(ExitStatus::NeedsAttention, Message(text))
-                    .next(format!("mtlog status{}", run.opened.typed_flags())));
+                    .next(format!("mtlog dlq list{}", run.opened.typed_flags())));
             }
         }
         let left = fleet.bake.saturating_sub(began.elapsed());
