@@ -350,7 +350,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn memory_budget(&mut self) -> usize {
         let function_mib =
             self.text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse::<u64>().ok());
-        let default = function_mib.map_or(256, |mib| (mib / 2).max(32));
+        let default = function_mib.map_or(48, |mib| (mib / 2).max(32));
         self.number::<usize>("MEMORY_BUDGET_MIB", 32..=1_048_576, default)
             .saturating_mul(1024 * 1024)
     }
@@ -455,8 +455,9 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 }
 
-/// What one object in work may hold, in bytes: three segments, the chunks ahead of the decoder, the calls in flight.
-pub const BYTES_PER_OBJECT: usize = 24 * 1024 * 1024;
+/// What one object in work may always hold, in bytes: the chunks ahead of the decoder, its window, a short segment that
+/// is filled and one that is sent, and the body of one call. What is left of the budget is shared.
+pub const BYTES_PER_OBJECT: usize = 4 * 1024 * 1024;
 
 impl Config {
     /// Returns how many messages may be in work, within the memory budget.
@@ -464,6 +465,12 @@ impl Config {
         let by_memory = self.memory_budget / BYTES_PER_OBJECT;
         let count = u32::try_from(by_memory.min(self.max_concurrency)).unwrap_or(u32::MAX);
         NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Returns how much memory objects in work may hold beyond what each may always hold, in bytes.
+    pub fn shared_memory(&self) -> usize {
+        let own = usize::try_from(self.concurrency().get()).unwrap_or(usize::MAX);
+        self.memory_budget.saturating_sub(own.saturating_mul(BYTES_PER_OBJECT))
     }
 }
 
@@ -551,7 +558,7 @@ mod tests {
     #[test]
     fn memory_bounds_concurrency() {
         for (budget, most, expected) in
-            [("256", "10", 10), ("32", "10", 1), ("96", "10", 4), ("4096", "200", 170)]
+            [("48", "10", 10), ("32", "10", 8), ("96", "10", 10), ("512", "200", 128)]
         {
             let config = read(&[("MEMORY_BUDGET_MIB", budget), ("MAX_CONCURRENCY", most)]).unwrap();
             assert_eq!(config.concurrency().get(), expected, "{budget} {most}");

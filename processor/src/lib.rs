@@ -20,6 +20,8 @@ pub mod model;
 pub mod modes;
 pub mod ports;
 mod shutdown;
+#[doc(hidden)]
+pub mod stages;
 pub mod telemetry;
 #[cfg(feature = "traces")]
 mod traces;

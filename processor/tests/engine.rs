@@ -17,6 +17,8 @@
 mod evidence;
 #[path = "engine/matrix.rs"]
 mod matrix;
+#[path = "engine/runtime_api.rs"]
+mod runtime_api;
 #[path = "engine/world.rs"]
 mod world;
 

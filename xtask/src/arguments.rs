@@ -163,7 +163,7 @@ mod tests {
         check("", Ok(Task::Help));
         check("tidy", Ok(Task::Tidy));
         check("k8s", Ok(Task::Kubernetes));
-        check("bench decode", Ok(Task::Bench(vec![bench::named("decode").unwrap()])));
+        check("bench engine", Ok(Task::Bench(vec![bench::named("engine").unwrap()])));
         check("record", Ok(Task::Record));
         check("dist", Ok(Task::Dist(DistOptions { target: None })));
         check("dist --target x", Ok(Task::Dist(DistOptions { target: Some("x".to_owned()) })));

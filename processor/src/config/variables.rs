@@ -57,8 +57,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("MAX_CONCURRENCY", "most messages in work at a time, 1 to 256", "10"),
     variable(
         "MEMORY_BUDGET_MIB",
-        "memory for objects in work, 32 or more; bounds MAX_CONCURRENCY",
-        "256",
+        "memory for objects in work, 32 or more; bounds MAX_CONCURRENCY at 4 MiB each, and the rest makes them faster",
+        "48",
     ),
     variable(
         "VISIBILITY_TIMEOUT",

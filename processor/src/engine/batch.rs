@@ -90,11 +90,11 @@ mod tests {
     };
 
     fn segment(events: &[(i64, usize)]) -> Arc<Segment> {
-        let mut builder = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         for (at, length) in events {
             builder.push_event(0, *at, &Message::from_text(&"x".repeat(*length)).unwrap());
         }
-        Arc::new(builder.take(RecordPlace::default()).unwrap_or_default())
+        Arc::new(builder.take(RecordPlace::default()).map(|held| held.segment).unwrap_or_default())
     }
 
     fn sizes(batches: &[DayBatch]) -> Vec<usize> {

@@ -7,11 +7,12 @@ use crate::{
         BadReason, Counters, DecodeError, Decoded, Decoder, Framing, Options, ResumePoint,
         gzip::GzipError,
     },
-    engine::{read::ChunkReader, segment::SegmentBuilder},
-    model::{
-        events::{RecordPlace, Segment},
-        outcome::PoisonReason,
+    engine::{
+        budget::Budget,
+        read::ChunkReader,
+        segment::{Held, SegmentBuilder},
     },
+    model::{events::RecordPlace, outcome::PoisonReason},
 };
 
 /// Why the content of an object cannot be read to its end.
@@ -33,38 +34,38 @@ const SEGMENTS: usize = 2;
 /// Where the decoding thread leaves full segments and finds emptied ones.
 #[derive(Debug)]
 pub(crate) struct Outlet {
-    full: mpsc::Sender<Segment>,
-    emptied: mpsc::Receiver<Segment>,
+    full: mpsc::Sender<Held>,
+    emptied: mpsc::Receiver<Held>,
 }
 
 /// Where full segments come from and emptied ones go to.
 #[derive(Debug)]
 pub(crate) struct Segments {
-    full: mpsc::Receiver<Segment>,
-    emptied: mpsc::Sender<Segment>,
+    full: mpsc::Receiver<Held>,
+    emptied: mpsc::Sender<Held>,
 }
 
 /// Connects a decoding thread with whoever sends its segments.
-pub(crate) fn channel() -> (Outlet, Segments) {
+pub(crate) fn channel(budget: &Budget) -> (Outlet, Segments) {
     let (full_sender, full) = mpsc::channel(SEGMENTS);
     let (emptied_sender, emptied) = mpsc::channel(SEGMENTS);
     // The builder starts with the memory of the first segment; here is that of the others.
     for _ in 1..SEGMENTS {
-        drop(emptied_sender.try_send(Segment::default()));
+        drop(emptied_sender.try_send(Held::new(budget)));
     }
     (Outlet { full: full_sender, emptied }, Segments { full, emptied: emptied_sender })
 }
 
 impl Segments {
     /// Returns the next segment, or none after the last.
-    pub(crate) async fn next(&mut self) -> Option<Segment> {
+    pub(crate) async fn next(&mut self) -> Option<Held> {
         self.full.recv().await
     }
 
     /// Gives a segment's memory back. Without that, decoding waits.
-    pub(crate) fn give_back(&self, segment: Segment) {
+    pub(crate) fn give_back(&self, held: Held) {
         // There is room for all that were handed out, and a thread that has ended needs none.
-        drop(self.emptied.try_send(segment));
+        drop(self.emptied.try_send(held));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     decode::{BadReason, Options},
     engine::{
         Context, batch,
+        budget::Grant,
         classify::outcome_of,
         content::{self, ContentFault, DecodeReport, Segments},
         put::{Putter, Settled},
@@ -37,6 +38,8 @@ use crate::{
     ports::{Access, Fault, FaultClass, LogTarget},
 };
 
+/// What the body of one call takes, about: a full batch of messages of usual length.
+pub(crate) const BODY_BYTES: usize = 1_250_000;
 /// How often an object that changes while it is read is started afresh.
 const RESTARTS: u32 = 3;
 
@@ -195,10 +198,11 @@ async fn pass(
     let builder = SegmentBuilder::new(
         context.settings.max_message_bytes,
         tag(work.object, &opened.info.etag),
+        context.budget.clone(),
     );
     let from = progress.next;
     let (chunk_sender, chunk_reader) = read::channel();
-    let (outlet, segments) = content::channel();
+    let (outlet, segments) = content::channel(&context.budget);
 
     let decoding = tokio::task::spawn_blocking(move || {
         content::decode(chunk_reader, options, from, builder, outlet)
@@ -256,11 +260,11 @@ async fn send_all(
     stop: &Stop,
 ) -> Result<(), Failure> {
     let putter = Putter::new(context, stop, work.retention_days);
-    while let Some(segment) = segments.next().await {
+    while let Some(mut held) = segments.next().await {
         if let Some(reason) = stop.reason() {
             return Err(Failure::Stopped(reason));
         }
-        let segment = Arc::new(segment);
+        let segment = Arc::new(std::mem::take(&mut held.segment));
         match send_segment(context, work, &putter, &segment).await {
             Ok(settled) => {
                 progress.ledger += settled.ledger;
@@ -271,7 +275,8 @@ async fn send_all(
                 context.meter.add(Metric::RecordsSplit, "", segment.split);
                 context.meter.add(Metric::SegmentsCommitted, "", 1);
                 // All batches of it are gone, so nobody else holds it.
-                segments.give_back(Arc::try_unwrap(segment).unwrap_or_default());
+                held.segment = Arc::try_unwrap(segment).unwrap_or_default();
+                segments.give_back(held);
             }
             Err(failure) => {
                 context.meter.add(Metric::SegmentsResent, "", 1);
@@ -316,7 +321,11 @@ async fn send_segment(
             result
         }
     });
-    let mut puts = puts.buffer_unordered(context.settings.puts_in_flight);
+    // One call at a time is an object's own; each further one needs memory for its body.
+    let further: Vec<Grant> = (1..context.settings.puts_in_flight)
+        .map_while(|_| context.budget.try_take(BODY_BYTES))
+        .collect();
+    let mut puts = puts.buffer_unordered(1 + further.len());
     let mut settled = Settled::default();
     let mut failure = None;
     while let Some(result) = puts.next().await {

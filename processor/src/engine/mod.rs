@@ -4,8 +4,9 @@
 //! Knows ports, not adapters. The rules are in pure modules (`route`, `batch`,
 //! `segment`, `classify`, `verdict`, `letter`); the rest carries them out.
 
-mod batch;
+pub(crate) mod batch;
 mod breaker;
+mod budget;
 mod classify;
 mod content;
 mod copy;
@@ -30,6 +31,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use self::{
     breaker::Breakers,
+    budget::Budget,
     directory::Directory,
     pace::Paces,
     recent::Recent,
@@ -62,6 +64,8 @@ pub struct EngineSettings {
     pub retries: u32,
     /// How many `PutLogEvents` calls one object makes at a time.
     pub puts_in_flight: usize,
+    /// Memory that objects in work share beyond what each may always hold, in bytes.
+    pub shared_memory: usize,
     /// The age at which a parked message becomes a dead letter.
     pub park_max: Duration,
     /// What one object may cost.
@@ -76,6 +80,7 @@ impl Default for EngineSettings {
             max_message_bytes: segment::MAX_MESSAGE_BYTES,
             retries: 3,
             puts_in_flight: 4,
+            shared_memory: usize::MAX,
             park_max: Duration::from_secs(12 * 60 * 60),
             limits: Limits::default(),
         }
@@ -116,6 +121,7 @@ pub(crate) struct Context {
     pub(crate) meter: Arc<Meter>,
     pub(crate) directory: Directory,
     pub(crate) targets: Targets,
+    pub(crate) budget: Budget,
     pub(crate) breakers: Breakers,
     pub(crate) paces: Paces,
     pub(crate) recent: Recent,
@@ -150,6 +156,7 @@ impl Engine {
         let Ports { store, directory, sink, copier, checkpoints, clock } = ports;
         // Two processes that start in the same millisecond may draw the same jitter; that does no harm.
         let seed = clock.now_ms().unsigned_abs() ^ u64::from(std::process::id()).rotate_left(32);
+        let budget = Budget::new(settings.shared_memory);
         let context = Context {
             store,
             sink,
@@ -160,6 +167,7 @@ impl Engine {
             meter,
             directory: Directory::new(directory),
             targets: Targets::default(),
+            budget,
             breakers: Breakers::default(),
             paces: Paces::default(),
             recent: Recent::default(),
@@ -176,6 +184,11 @@ impl Engine {
     /// Spreads out what would otherwise happen at the same time everywhere.
     pub fn jitter(&self, most: Duration) -> Duration {
         self.context.jitter.up_to(most)
+    }
+
+    /// Returns how much of the shared memory is in use, in bytes.
+    pub fn shared_memory_used(&self) -> usize {
+        self.context.settings.shared_memory - self.context.budget.free()
     }
 
     /// Returns whose message this is and how many bytes it is about, as far as can be told without looking it up:

@@ -232,9 +232,12 @@ mod tests {
     };
 
     fn batch(count: u32) -> Batch {
-        let mut builder = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         (0..count).for_each(|_| builder.push_event(0, 0, &Message::from_text("x").unwrap()));
-        Batch::new(Arc::new(builder.take(RecordPlace::default()).unwrap()), (0..count).collect())
+        Batch::new(
+            Arc::new(builder.take(RecordPlace::default()).unwrap().segment),
+            (0..count).collect(),
+        )
     }
 
     #[test]

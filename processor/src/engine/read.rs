@@ -21,7 +21,7 @@ use crate::{
 /// this size is usually through before.
 pub const RANGE_BYTES: u64 = 8 * 1024 * 1024;
 /// How many chunks wait for the decoder. A chunk is what the connection gave at once, up to 400 KiB.
-const CHUNKS_AHEAD: usize = 2;
+const CHUNKS_AHEAD: usize = 1;
 
 /// An object whose first bytes are on their way.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::{
     decode::message::Message,
+    engine::budget::{Budget, Grant},
     model::events::{EVENT_OVERHEAD_BYTES, EventSpan, MAX_BATCH_BYTES, RecordPlace, Segment},
 };
 
@@ -14,6 +15,10 @@ use crate::{
 pub(crate) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 /// A segment is closed when it has this many events.
 pub(crate) const SEGMENT_EVENTS: usize = 40_000;
+/// How much every segment may hold, whatever else is in work: the least share of an object.
+pub(crate) const OWN_SEGMENT_BYTES: usize = 512 * 1024;
+/// What a segment holds when it is full in both ways.
+const FULL_BYTES: usize = SEGMENT_BYTES + SEGMENT_EVENTS * size_of::<EventSpan>();
 /// A segment is closed after this many records, even if none of them made an event.
 const SEGMENT_RECORDS: u64 = 200_000;
 /// Room for the marker of a part: `[mtlog part 2/5 0123abcd-42] `.
@@ -30,20 +35,63 @@ pub(crate) struct SegmentBuilder {
     max_message_bytes: usize,
     /// Tells the parts of this object's messages from those of another.
     object_tag: u32,
-    current: Segment,
+    budget: Budget,
+    current: Held,
+}
+
+/// A segment and what it holds of the shared memory.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) segment: Segment,
+    grant: Grant,
+}
+
+impl Held {
+    /// Returns an empty segment.
+    pub(crate) fn new(budget: &Budget) -> Self {
+        Self { segment: Segment::default(), grant: budget.nothing() }
+    }
+
+    /// Goes on in the memory of a segment that is done with, or gives it back where others are short of it.
+    fn emptied(self, budget: &Budget) -> Self {
+        if self.grant.bytes() > budget.free() {
+            return Self::new(budget);
+        }
+        let Segment { mut json, mut events, .. } = self.segment;
+        json.clear();
+        events.clear();
+        Self { segment: Segment { json, events, ..Segment::default() }, grant: self.grant }
+    }
+
+    /// Whether the memory that the segment may use is used up, after a try to get more.
+    fn is_at_its_bound(&mut self) -> bool {
+        let held = self.segment.json.len() + self.segment.events.len() * size_of::<EventSpan>();
+        let mut room = OWN_SEGMENT_BYTES + self.grant.bytes();
+        while held >= room && room < FULL_BYTES {
+            if !self.grant.try_widen(room.min(FULL_BYTES - room)) {
+                return true;
+            }
+            room = OWN_SEGMENT_BYTES + self.grant.bytes();
+        }
+        held >= room
+    }
 }
 
 impl SegmentBuilder {
-    /// Splits messages that are longer than `max_message_bytes`.
-    pub(crate) fn new(max_message_bytes: usize, object_tag: u32) -> Self {
-        Self { max_message_bytes, object_tag, current: Segment::default() }
+    /// Splits messages that are longer than `max_message_bytes`. Segments become as long as `budget` allows.
+    pub(crate) fn new(max_message_bytes: usize, object_tag: u32, budget: Budget) -> Self {
+        let current = Held::new(&budget);
+        Self { max_message_bytes, object_tag, budget, current }
+    }
+
+    /// Fills segments as if nothing else were in work.
+    pub(crate) fn unbounded(max_message_bytes: usize) -> Self {
+        Self::new(max_message_bytes, 0, Budget::new(usize::MAX))
     }
 
     /// Goes on in the memory of a segment that is done with.
-    pub(crate) fn reuse(&mut self, mut done: Segment) {
-        done.json.clear();
-        done.events.clear();
-        self.current = Segment { json: done.json, events: done.events, ..Segment::default() };
+    pub(crate) fn reuse(&mut self, done: Held) {
+        self.current = done.emptied(&self.budget);
     }
 
     /// Adds record number `record`. A negative time becomes the epoch: the service refuses the whole batch otherwise
@@ -55,42 +103,40 @@ impl SegmentBuilder {
         } else {
             self.append_parts(record, timestamp_ms, &message.text());
         }
-        self.current.read += 1;
+        self.current.segment.read += 1;
     }
 
     /// Adds a record that could not be decoded.
     pub(crate) fn push_undecodable(&mut self) {
-        self.current.read += 1;
-        self.current.undecodable += 1;
+        self.current.segment.read += 1;
+        self.current.segment.undecodable += 1;
     }
 
     /// Whether the segment should be taken before the next record.
-    pub(crate) fn is_full(&self) -> bool {
-        self.current.json.len() >= SEGMENT_BYTES
-            || self.current.events.len() >= SEGMENT_EVENTS
-            || self.current.read >= SEGMENT_RECORDS
+    pub(crate) fn is_full(&mut self) -> bool {
+        let segment = &self.current.segment;
+        segment.json.len() >= SEGMENT_BYTES
+            || segment.events.len() >= SEGMENT_EVENTS
+            || segment.read >= SEGMENT_RECORDS
+            || self.current.is_at_its_bound()
     }
 
     /// Returns what was gathered up to `end`, if there is any, and starts the next segment.
-    pub(crate) fn take(&mut self, end: RecordPlace) -> Option<Segment> {
-        if self.current.read == 0 {
+    pub(crate) fn take(&mut self, end: RecordPlace) -> Option<Held> {
+        if self.current.segment.read == 0 {
             return None;
         }
-        let mut segment = std::mem::take(&mut self.current);
-        segment.end = end;
-        Some(segment)
+        let mut held = std::mem::replace(&mut self.current, Held::new(&self.budget));
+        held.segment.end = end;
+        Some(held)
     }
 
     fn append(&mut self, timestamp_ms: i64, message: &Message<'_>, counts: u8) {
-        let start = self.current.json.len();
-        message.push_json(&mut self.current.json);
-        let json = start..self.current.json.len();
-        self.current.events.push(EventSpan {
-            timestamp_ms,
-            json,
-            text_len: message.text_len(),
-            counts,
-        });
+        let segment = &mut self.current.segment;
+        let start = segment.json.len();
+        message.push_json(&mut segment.json);
+        let json = start..segment.json.len();
+        segment.events.push(EventSpan { timestamp_ms, json, text_len: message.text_len(), counts });
     }
 
     fn append_parts(&mut self, record: u64, timestamp_ms: i64, text: &str) {
@@ -107,7 +153,7 @@ impl SegmentBuilder {
                 self.append(timestamp_ms, &message, u8::from(index == 0));
             }
         }
-        self.current.split += 1;
+        self.current.segment.split += 1;
     }
 }
 
@@ -153,9 +199,9 @@ mod tests {
     #[test]
     fn a_message_at_the_limit_is_whole_and_one_beyond_is_split() {
         for (length, parts) in [(99, 1), (100, 1), (101, 3), (500, 14)] {
-            let mut builder = SegmentBuilder::new(100, 0xab);
+            let mut builder = SegmentBuilder::new(100, 0xab, Budget::new(usize::MAX));
             push(&mut builder, 1, &"x".repeat(length));
-            let segment = builder.take(end(8)).unwrap();
+            let segment = builder.take(end(8)).unwrap().segment;
             assert_eq!(segment.events.len(), parts, "{length}");
             assert_eq!(segment.events.iter().map(|span| u64::from(span.counts)).sum::<u64>(), 1);
             assert_eq!(
@@ -168,16 +214,16 @@ mod tests {
 
     #[test]
     fn parts_say_which_they_are() {
-        let mut builder = SegmentBuilder::new(70, 0xab);
+        let mut builder = SegmentBuilder::new(70, 0xab, Budget::new(usize::MAX));
         push(&mut builder, 1, &"é".repeat(40));
-        let found = messages(builder.take(end(8)).unwrap());
+        let found = messages(builder.take(end(8)).unwrap().segment);
         assert_eq!(found[0], "[mtlog part 1/14 000000ab-7] ééé");
         assert_eq!(found[13], "[mtlog part 14/14 000000ab-7] é");
     }
 
     #[test]
     fn a_segment_is_full_by_bytes_by_events_and_by_records() {
-        let mut bytes = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut bytes = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         for _ in 0..4 {
             assert!(!bytes.is_full());
             push(&mut bytes, 0, &"x".repeat(1_000_000));
@@ -187,29 +233,53 @@ mod tests {
         push(&mut bytes, 0, "x");
         assert!(bytes.is_full());
 
-        let mut events = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut events = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         (0..SEGMENT_EVENTS).for_each(|_| push(&mut events, 0, "x"));
         assert!(events.is_full());
-        assert_eq!(events.take(end(3)).unwrap().end.record, 3);
+        assert_eq!(events.take(end(3)).unwrap().segment.end.record, 3);
         assert!(!events.is_full());
-        assert_eq!(events.take(end(3)), None);
+        assert!(events.take(end(3)).is_none());
 
-        let mut bad = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut bad = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         (0..SEGMENT_RECORDS).for_each(|_| bad.push_undecodable());
         assert!(bad.is_full());
     }
 
     #[test]
+    fn a_segment_is_as_long_as_the_shared_memory_allows() {
+        let budget = Budget::new(OWN_SEGMENT_BYTES);
+        let filled = |builder: &mut SegmentBuilder| {
+            while !builder.is_full() {
+                push(builder, 0, &"x".repeat(1000));
+            }
+            builder.take(end(1)).unwrap()
+        };
+        let lengths = |held: &Held| held.segment.json.len() / OWN_SEGMENT_BYTES;
+        let mut first = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0, budget.clone());
+        let mut second = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0, budget.clone());
+        let long = filled(&mut first);
+        assert!(long.segment.json.len() > OWN_SEGMENT_BYTES * 9 / 10);
+        assert_eq!((lengths(&filled(&mut second)), budget.free()), (0, 0));
+        // What is done with goes back to where the others find it.
+        first.reuse(long);
+        assert_eq!(budget.free(), OWN_SEGMENT_BYTES);
+        let long = filled(&mut second);
+        assert!(long.segment.json.len() > OWN_SEGMENT_BYTES * 9 / 10);
+        drop((first, second, long));
+        assert_eq!(budget.free(), OWN_SEGMENT_BYTES);
+    }
+
+    #[test]
     fn nothing_of_a_segment_that_is_done_with_is_left() {
-        let mut builder = SegmentBuilder::new(40, 0);
+        let mut builder = SegmentBuilder::new(40, 0, Budget::new(usize::MAX));
         push(&mut builder, 1, &"x".repeat(50));
         builder.push_undecodable();
         let done = builder.take(end(2)).unwrap();
-        let room = done.json.capacity();
+        let room = done.segment.json.capacity();
         builder.reuse(done);
-        assert_eq!(builder.take(end(2)), None);
+        assert!(builder.take(end(2)).is_none());
         push(&mut builder, 9, "y");
-        let next = builder.take(end(3)).unwrap();
+        let next = builder.take(end(3)).unwrap().segment;
         assert_eq!(next.json.capacity(), room);
         assert_eq!((next.read, next.undecodable, next.split), (1, 0, 0));
         assert_eq!(messages(next), ["y"]);
@@ -217,9 +287,9 @@ mod tests {
 
     #[test]
     fn a_negative_time_becomes_the_epoch() {
-        let mut builder = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         push(&mut builder, -5, "x");
-        assert_eq!(builder.take(end(1)).unwrap().events[0].timestamp_ms, 0);
+        assert_eq!(builder.take(end(1)).unwrap().segment.events[0].timestamp_ms, 0);
     }
 
     proptest! {

@@ -5,8 +5,13 @@
 //! Limits are those of `PutLogEvents` in the API model:
 //! <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of one batch: the messages in UTF-8 and [`EVENT_OVERHEAD_BYTES`] for each event.
@@ -104,19 +109,31 @@ impl BatchEvent<'_> {
 }
 
 /// Events for one log stream that one `PutLogEvents` call takes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Batch {
     segment: Arc<Segment>,
     /// Indices into the segment's events, in the order in which they are sent.
     events: Vec<u32>,
     bytes: usize,
+    /// What a call sends, once it is written. A batch goes to one log stream, however often it is sent.
+    request: OnceLock<Bytes>,
+}
+
+/// Shows sizes instead of content.
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("events", &self.events.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Batch {
     /// Makes a batch of the events of `segment` at `events`. Indices outside the segment are left out.
     pub fn new(segment: Arc<Segment>, mut events: Vec<u32>) -> Self {
         events.retain(|index| segment.events.get(*index as usize).is_some());
-        let mut batch = Self { segment, events, bytes: 0 };
+        let mut batch = Self { segment, events, bytes: 0, request: OnceLock::new() };
         batch.bytes = batch.spans().map(|span| span.text_len + EVENT_OVERHEAD_BYTES).sum();
         batch
     }
@@ -127,6 +144,11 @@ impl Batch {
             timestamp_ms: span.timestamp_ms,
             json: self.segment.json.get(span.json.clone()).unwrap_or_default(),
         })
+    }
+
+    /// Returns what a call sends: what `write` gives the first time, and the same from then on.
+    pub fn request(&self, write: impl FnOnce() -> Bytes) -> Bytes {
+        self.request.get_or_init(write).clone()
     }
 
     /// Returns the number of events.

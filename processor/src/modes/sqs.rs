@@ -273,9 +273,10 @@ impl Reader {
     }
 
     fn show_load(&self) {
-        let Holder { meter, hands, .. } = self.holder.as_ref();
+        let Holder { meter, hands, settler, .. } = self.holder.as_ref();
         meter.set(Metric::InFlight, self.working.len() as u64);
-        meter.set(Metric::MemoryBudgetUsed, (hands.busy() * BYTES_PER_OBJECT) as u64);
+        let used = hands.busy() * BYTES_PER_OBJECT + settler.engine.shared_memory_used();
+        meter.set(Metric::MemoryBudgetUsed, used as u64);
     }
 
     fn collect(&mut self) {

@@ -94,6 +94,7 @@ pub(super) async fn engine(options: &ProcessOptions, config: &Config) -> Result<
         retries: config.retry_attempts,
         // Lines on standard output are to stay in order.
         puts_in_flight: if writes_accounts { 4 } else { 1 },
+        shared_memory: config.shared_memory(),
         park_max: config.park_max,
         ..EngineSettings::default()
     };

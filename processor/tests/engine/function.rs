@@ -1,16 +1,14 @@
 //! Rows 56 to 58: a Lambda function, through the runtime API that Lambda itself serves.
 
-use std::{
-    collections::BTreeSet,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, net::TcpListener, time::Duration};
 
 use fake_aws::{Fault, Response};
 use serde_json::{Value, json};
 
-use crate::world::{CENTRAL_ROLE, Process, Tenant, World, messages, records};
+use crate::{
+    runtime_api,
+    world::{CENTRAL_ROLE, Process, Tenant, World, messages, records},
+};
 
 const RECENT: Duration = Duration::from_secs(600);
 
@@ -20,7 +18,7 @@ fn invoke(world: &mut World, event: &Value, time: Duration) -> Result<Value, Val
     let mut handed_out = false;
     loop {
         let (stream, _) = listener.accept().unwrap();
-        let (path, body) = request(&stream);
+        let (path, body) = runtime_api::request(&stream);
         if path.ends_with("/invocation/next") {
             if handed_out {
                 // The answer to the first invocation is still to come on another connection.
@@ -28,15 +26,9 @@ fn invoke(world: &mut World, event: &Value, time: Duration) -> Result<Value, Val
                 continue;
             }
             handed_out = true;
-            let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + time;
-            let headers = format!(
-                "lambda-runtime-aws-request-id: id-1\r\nlambda-runtime-deadline-ms: {}\r\n\
-                 lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-2:111111111111:function:x\r\n",
-                deadline.as_millis()
-            );
-            answer(&stream, 200, &headers, &event.to_string());
+            runtime_api::invoke(&stream, &event.to_string(), time);
         } else {
-            answer(&stream, 202, "", "{}");
+            runtime_api::answer(&stream, 202, "", "{}");
             let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
             drop(process);
             return if path.ends_with("/response") { Ok(value) } else { Err(value) };
@@ -44,46 +36,11 @@ fn invoke(world: &mut World, event: &Value, time: Duration) -> Result<Value, Val
     }
 }
 
-fn request(stream: &TcpStream) -> (String, Vec<u8>) {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
-    let path = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).unwrap();
-        if header.trim().is_empty() {
-            break;
-        }
-        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    (path, body)
-}
-
-fn answer(mut stream: &TcpStream, status: u16, headers: &str, body: &str) {
-    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{headers}");
-    let text = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-    stream.write_all(text.as_bytes()).unwrap();
-}
-
 /// Starts the function against a listener in place of Lambda.
 fn start(world: &mut World) -> (Process, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    for (name, value) in [
-        ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-        ("AWS_LAMBDA_FUNCTION_NAME", "log-processor"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "x"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "x"),
-    ] {
-        world.set(name, value);
+    for (name, value) in runtime_api::variables(listener.local_addr().unwrap()) {
+        world.set(name, &value);
     }
     (world.start(&["--mode", "lambda"]), listener)
 }
@@ -93,7 +50,7 @@ fn a_signal_between_two_invocations_ends_the_function() {
     let (mut world, _) = world();
     let (process, listener) = start(&mut world);
     let (waiting, _) = listener.accept().unwrap();
-    assert!(request(&waiting).0.ends_with("/invocation/next"));
+    assert!(runtime_api::request(&waiting).0.ends_with("/invocation/next"));
     process.signal("TERM");
     process.wait().assert_code(0);
 }

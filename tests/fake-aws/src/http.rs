@@ -114,7 +114,7 @@ impl Reply {
     }
 }
 
-/// Bytes that may be large without being held: zeros are stored as a count.
+/// Bytes that may be large without being held: zeros and repetitions are stored as a count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Payload {
     segments: Vec<Segment>,
@@ -124,6 +124,12 @@ pub(crate) struct Payload {
 enum Segment {
     Bytes(Bytes),
     Zeros(u64),
+    /// A part of the endless repetition of `unit`, which is not empty.
+    Repeated {
+        unit: Bytes,
+        start: u64,
+        len: u64,
+    },
 }
 
 const ZEROS: &[u8] = &[0; 64 * 1024];
@@ -132,6 +138,15 @@ impl Payload {
     /// Returns that many zero bytes.
     pub(crate) fn zeros(count: u64) -> Self {
         Self { segments: vec![Segment::Zeros(count)] }
+    }
+
+    /// Returns `unit` so many times over.
+    pub(crate) fn repeated(unit: Bytes, times: u64) -> Self {
+        let len = unit.len() as u64 * times;
+        if len == 0 {
+            return Self::default();
+        }
+        Self { segments: vec![Segment::Repeated { unit, start: 0, len }] }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -173,10 +188,18 @@ impl Payload {
                 *left -= piece.len() as u64;
                 Bytes::from_static(piece)
             }
+            Segment::Repeated { unit, start, len } => {
+                let at = usize::try_from(*start % unit.len() as u64).unwrap_or_default();
+                let most = usize::try_from(count).unwrap_or(usize::MAX);
+                let piece = unit.slice(at..unit.len().min(at.saturating_add(most)));
+                *start += piece.len() as u64;
+                *len -= piece.len() as u64;
+                piece
+            }
         })
     }
 
-    /// Returns the bytes in one piece, or nothing when they are zeros stored as a count.
+    /// Returns the bytes in one piece, or nothing when some are stored as a count.
     pub(crate) fn to_bytes(&self) -> Option<Bytes> {
         match self.segments.as_slice() {
             [] => Some(Bytes::new()),
@@ -186,7 +209,7 @@ impl Payload {
                 for segment in segments {
                     match segment {
                         Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
-                        Segment::Zeros(_) => return None,
+                        Segment::Zeros(_) | Segment::Repeated { .. } => return None,
                     }
                 }
                 Some(Bytes::from(whole))
@@ -202,6 +225,9 @@ impl Payload {
             let _ignored = match segment {
                 Segment::Bytes(bytes) => write!(outline, "b{}", bytes.len()),
                 Segment::Zeros(count) => write!(outline, "z{count}"),
+                Segment::Repeated { unit, len, .. } => {
+                    write!(outline, "r{}x{len}", unit.len())
+                }
             };
         }
         outline
@@ -213,6 +239,7 @@ impl Segment {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Zeros(count) => *count,
+            Self::Repeated { len, .. } => *len,
         }
     }
 
@@ -224,6 +251,9 @@ impl Segment {
                 Self::Bytes(bytes.slice(from..to))
             }
             Self::Zeros(_) => Self::Zeros(to - from),
+            Self::Repeated { unit, start, .. } => {
+                Self::Repeated { unit: unit.clone(), start: start + from, len: to - from }
+            }
         }
     }
 }
@@ -271,12 +301,18 @@ mod tests {
         let mut payload = Payload::from(Bytes::from_static(b"abc"));
         payload.append(Payload::zeros(5));
         payload.append(Payload::from(Bytes::from_static(b"xyz")));
-        assert_eq!(payload.len(), 11);
-        let mut part = payload.slice(2..9);
-        let mut seen = Vec::new();
-        while let Some(piece) = part.take_front(2) {
-            seen.extend_from_slice(&piece);
-        }
-        assert_eq!(seen, b"c\0\0\0\0\0x");
+        payload.append(Payload::repeated(Bytes::from_static(b"123"), 4));
+        assert_eq!(payload.len(), 23);
+        let bytes = |mut part: Payload| {
+            let mut seen = Vec::new();
+            while let Some(piece) = part.take_front(2) {
+                seen.extend_from_slice(&piece);
+            }
+            String::from_utf8(seen).unwrap()
+        };
+        assert_eq!(bytes(payload.slice(2..9)), "c\0\0\0\0\0x");
+        assert_eq!(bytes(payload.slice(9..23)), "yz123123123123");
+        assert_eq!(bytes(payload.slice(13..20)), "3123123");
+        assert_eq!(payload.to_bytes(), None);
     }
 }

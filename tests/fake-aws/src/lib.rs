@@ -66,8 +66,8 @@
 //! # Bounds
 //!
 //! Memory follows what the test lets it keep: [`KeepEvents`] for log events,
-//! [`FakeAws::set_journal_capacity`] for calls, [`FakeAws::put_sparse_object`] for objects of many
-//! gigabytes.
+//! [`FakeAws::set_journal_capacity`] for calls, [`FakeAws::put_sparse_object`] and
+//! [`FakeAws::put_repeated_object`] for objects of many gigabytes.
 //!
 //! # Deliberately absent
 //!

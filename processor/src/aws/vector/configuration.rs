@@ -123,12 +123,15 @@ mod tests {
     };
 
     fn batch(times_ms: &[i64]) -> Batch {
-        let mut builder = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0);
+        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
         for at in times_ms {
             builder.push_event(0, *at, &Message::from_text("say \"é\"\n").unwrap());
         }
         let count = u32::try_from(times_ms.len()).unwrap();
-        Batch::new(Arc::new(builder.take(RecordPlace::default()).unwrap()), (0..count).collect())
+        Batch::new(
+            Arc::new(builder.take(RecordPlace::default()).unwrap().segment),
+            (0..count).collect(),
+        )
     }
 
     fn target(stream: &str) -> LogTarget {

@@ -26,7 +26,7 @@ impl Default for S3Settings {
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
-    /// The content; nothing for an object of zeros that is not held.
+    /// The content; nothing for an object of zeros or repetitions that is not held.
     pub body: Option<Bytes>,
     /// The size.
     pub size: u64,
@@ -104,6 +104,17 @@ impl FakeAws {
     /// Stores an object of that many zeros without holding them, and announces nothing.
     pub fn put_sparse_object(&self, bucket: &str, key: &str, size: u64) -> String {
         self.store(bucket, key, BTreeMap::new(), Payload::zeros(size))
+    }
+
+    /// Stores an object of `unit` so many times over, holding it once, and announces nothing.
+    pub fn put_repeated_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        unit: impl Into<Bytes>,
+        times: u64,
+    ) -> String {
+        self.store(bucket, key, BTreeMap::new(), Payload::repeated(unit.into(), times))
     }
 
     /// Announces an object that is there, once more or for the first time.

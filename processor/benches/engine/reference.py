@@ -1,0 +1,78 @@
+"""What the Python predecessor does with an object, up to the signed bodies of PutLogEvents.
+
+Written for the benchmark, by its rules: the object is decompressed as a whole, each record becomes a
+dictionary, message and timestamp are picked from it, batches are cut at 1 MiB and 10,000 events, and a body
+is serialised and hashed as botocore does it. Prints processor time without the start of Python.
+"""
+
+import gzip
+import hashlib
+import json
+import resource
+import sys
+import time
+from datetime import datetime
+
+MAX_BATCH_BYTES = 1_048_576
+MAX_BATCH_EVENTS = 10_000
+EVENT_OVERHEAD = 26
+
+
+def records(text):
+    """Yields the records of an array or of lines."""
+    if text.lstrip().startswith("["):
+        yield from json.loads(text)
+        return
+    for line in text.splitlines():
+        if line.strip():
+            yield json.loads(line)
+
+
+def timestamp(record):
+    """Returns milliseconds since the epoch."""
+    value = record.get("timestamp") or record.get(".timestamp") or record.get("time")
+    if isinstance(value, str):
+        return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1000)
+    if isinstance(value, (int, float)):
+        return int(value if value >= 1_000_000_000_000 else value * 1000)
+    return int(time.time() * 1000)
+
+
+def message(record):
+    """Returns the text to deliver."""
+    value = record.get("message") or record.get(".") or record.get("log") or record
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def batches(events):
+    """Cuts sorted events into lists that one call takes."""
+    batch, size = [], 0
+    for event in events:
+        cost = len(event["message"].encode()) + EVENT_OVERHEAD
+        if batch and (size + cost > MAX_BATCH_BYTES or len(batch) == MAX_BATCH_EVENTS):
+            yield batch
+            batch, size = [], 0
+        batch.append(event)
+        size += cost
+    if batch:
+        yield batch
+
+
+def main():
+    with open(sys.argv[1], "rb") as file:
+        compressed = file.read()
+    start = time.process_time()
+    text = gzip.decompress(compressed).decode("utf-8")
+    events = [{"timestamp": timestamp(record), "message": message(record)} for record in records(text)]
+    events.sort(key=lambda event: event["timestamp"])
+    count = 0
+    for batch in batches(events):
+        body = {"logGroupName": "/logs/acme", "logStreamName": "api-api-0-2026-11-23", "logEvents": batch}
+        hashlib.sha256(json.dumps(body).encode("utf-8")).hexdigest()
+        count += len(batch)
+    spent = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"processor_seconds": spent, "events": count, "peak_kibibytes": peak}))
+
+
+main()

@@ -1,0 +1,144 @@
+//! Request bodies of `PutLogEvents`, written from messages that are JSON already.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::{model::events::Batch, ports::LogTarget};
+
+/// Memory of requests that are through. A new request of a megabyte would otherwise touch new pages each time.
+#[derive(Debug, Default)]
+pub(super) struct Bodies(Mutex<Vec<Vec<u8>>>);
+
+/// How many buffers are kept. They are beside the memory that is accounted for.
+const BODIES_KEPT: usize = 4;
+
+impl Bodies {
+    /// Returns what `write` puts into an empty buffer. The buffer comes back when nobody holds the bytes any more.
+    pub(super) fn lend(bodies: &Arc<Self>, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        let kept = bodies.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = kept.unwrap_or_default();
+        write(&mut bytes);
+        Bytes::from_owner(Lent { bytes, home: Arc::clone(bodies) })
+    }
+
+    fn take_back(&self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < BODIES_KEPT {
+            kept.push(bytes);
+        }
+    }
+}
+
+/// A buffer that is out.
+struct Lent {
+    bytes: Vec<u8>,
+    home: Arc<Bodies>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.take_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Writes the body of `PutLogEvents` in awsJson1.1.
+pub(crate) fn write_request(body: &mut Vec<u8>, target: &LogTarget, batch: &Batch) {
+    const PER_EVENT: usize = r#"{"timestamp":1234567890123,"message":""},"#.len();
+    let size: usize = batch.events().map(|event| event.json.len() + PER_EVENT).sum();
+    body.reserve(size + 256 + target.stream.as_str().len());
+    let text = |body: &mut Vec<u8>, text: &str| {
+        // Both names consist of characters that JSON takes as they are, but that is for their types to know.
+        body.extend(serde_json::to_string(text).unwrap_or_default().bytes());
+    };
+    body.extend_from_slice(br#"{"logGroupName":"#);
+    text(body, target.group.as_str());
+    body.extend_from_slice(br#","logStreamName":"#);
+    text(body, target.stream.as_str());
+    body.extend_from_slice(br#","logEvents":["#);
+    let mut number = itoa::Buffer::new();
+    for (index, event) in batch.events().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(br#"{"timestamp":"#);
+        body.extend_from_slice(number.format(event.timestamp_ms).as_bytes());
+        body.extend_from_slice(br#","message":""#);
+        body.extend_from_slice(event.json);
+        body.extend_from_slice(br#""}"#);
+    }
+    body.extend_from_slice(b"]}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        decode::message::Message,
+        engine::segment::{MAX_MESSAGE_BYTES, SegmentBuilder},
+        model::{events::RecordPlace, ids::LogStreamName},
+        ports::Access,
+    };
+
+    #[test]
+    fn the_body_is_what_the_service_expects() {
+        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        builder.push_event(0, 17, &Message::from_text("say \"é\"\n").unwrap());
+        builder.push_event(1, 18, &Message::from_text("b").unwrap());
+        let batch =
+            Batch::new(Arc::new(builder.take(RecordPlace::default()).unwrap().segment), vec![0, 1]);
+        let access = Access {
+            tenant: "acme".parse().unwrap(),
+            role: "arn:aws:iam::222222222222:role/x".parse().unwrap(),
+            external_id: None,
+            region: "us-east-2".parse().unwrap(),
+        };
+        let stream = LogStreamName::sanitised("a \"quoted\" stream");
+        let target = LogTarget { access, group: "/g".parse().unwrap(), stream };
+        let bodies = Arc::<Bodies>::default();
+        let written = Bodies::lend(&bodies, |body| write_request(body, &target, &batch));
+        let body: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        let expected = serde_json::json!({
+            "logGroupName": "/g",
+            "logStreamName": "a \"quoted\" stream",
+            "logEvents": [{"timestamp": 17, "message": "say \"é\"\n"}, {"timestamp": 18, "message": "b"}],
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_call_that_is_repeated_sends_what_was_written_for_the_first() {
+        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        builder.push_event(0, 17, &Message::from_text("a").unwrap());
+        let segment = builder.take(RecordPlace::default()).unwrap().segment;
+        let batch = Batch::new(Arc::new(segment), vec![0]);
+        let bodies = Arc::<Bodies>::default();
+        let write = |text: &[u8]| Bodies::lend(&bodies, |body| body.extend_from_slice(text));
+        assert_eq!(batch.request(|| write(b"first")), "first");
+        assert_eq!(batch.request(|| write(b"second")), "first");
+        // The memory is free for others when the batch is settled.
+        let place = batch.request(|| write(b"third")).as_ptr();
+        drop(batch);
+        assert_eq!(write(b"next").as_ptr(), place);
+    }
+
+    #[test]
+    fn a_body_is_written_where_the_last_one_was_once_nobody_holds_it() {
+        let bodies = Arc::<Bodies>::default();
+        let write = |text: &[u8]| Bodies::lend(&bodies, |body| body.extend_from_slice(text));
+        let first = write(b"a longer text");
+        let (place, held) = (first.as_ptr(), first.clone());
+        drop(first);
+        assert_ne!(write(b"x").as_ptr(), place);
+        drop(held);
+        let last = write(b"y");
+        assert_eq!((last.as_ptr(), last.as_ref()), (place, b"y".as_slice()));
+    }
+}
