@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use crate::bench::{self, Bench};
 use crate::demo::{DemoOptions, Workload};
 use crate::dist::DistOptions;
+use crate::simulate::Simulation;
 use crate::steps::{self, Step};
 
 /// How many records the demo moves unless told otherwise.
@@ -25,6 +26,7 @@ pub(crate) enum Task {
     /// Runs the engine's fault tests and prints what they found.
     Faults,
     Memory,
+    Simulate(Simulation),
     /// Runs the emulator in the foreground, on this port or on a free one.
     Emulator(Option<u16>),
     Tidy,
@@ -47,6 +49,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
         "record" => without_arguments(Task::Record, arguments),
         "faults" => without_arguments(Task::Faults, arguments),
         "memory" => without_arguments(Task::Memory, arguments),
+        "simulate" => parse_simulate(arguments),
         "tidy" => without_arguments(Task::Tidy, arguments),
         "dist" => parse_dist(arguments),
         other => bail!("there is no task `{other}`"),
@@ -57,7 +60,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Task> {
 pub(crate) fn usage() -> String {
     let steps = steps::ALL
         .iter()
-        .map(|step| format!("      {:<10} {}", step.name, step.purpose))
+        .map(|step| format!("      {:<12} {}", step.name, step.purpose))
         .collect::<Vec<_>>()
         .join("\n");
     let benches = bench::ALL
@@ -81,6 +84,8 @@ pub(crate) fn usage() -> String {
   record                              Record the terminal sessions in docs/ (needs tmux)
   faults                              Run the engine's fault matrix: injected, expected, seen, lost, duplicates
   memory                              Check the peak memory of the processor on one large object
+  simulate [--seed N | --check]       Simulate many workers and tenants, and what volumes of logs take
+                                      (--check makes small runs for real and compares)
   emulator [--port N]                 Run the emulator on loopback until Ctrl-C
   tidy                                Check the rules that are particular to this repository
   dist [--target TARGET]              Build both programs statically and pack them with completions, manual pages
@@ -130,6 +135,18 @@ fn parse_emulator(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
         }
     }
     Ok(Task::Emulator(port))
+}
+
+fn parse_simulate(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
+    let mut simulation = Simulation::Overview { seed: 1 };
+    while let Some(argument) = arguments.next() {
+        simulation = match argument.as_str() {
+            "--check" => Simulation::Check,
+            "--seed" => Simulation::Overview { seed: number(&argument, arguments.next())? },
+            other => bail!("unexpected argument `{other}`"),
+        };
+    }
+    Ok(Task::Simulate(simulation))
 }
 
 fn parse_dist(mut arguments: impl Iterator<Item = String>) -> Result<Task> {
@@ -188,6 +205,9 @@ mod tests {
             "demo --large",
             Ok(Task::Demo(DemoOptions { workload: Workload::LargeObject, keep: false })),
         );
+        check("simulate", Ok(Task::Simulate(Simulation::Overview { seed: 1 })));
+        check("simulate --seed 7", Ok(Task::Simulate(Simulation::Overview { seed: 7 })));
+        check("simulate --check", Ok(Task::Simulate(Simulation::Check)));
         check("emulator", Ok(Task::Emulator(None)));
         check("emulator --port 4566", Ok(Task::Emulator(Some(4566))));
     }

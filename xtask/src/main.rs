@@ -16,6 +16,7 @@ mod emulator;
 mod faults;
 mod guarded;
 mod images;
+mod instructions;
 mod kubernetes;
 mod memory;
 mod mtlog;
@@ -23,6 +24,7 @@ mod python;
 mod record;
 mod repository;
 mod scratch;
+mod simulate;
 mod static_binary;
 mod steps;
 mod tidy;
@@ -64,6 +66,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Faults => faults::run(&repository)?,
         Task::Memory => memory::run(&repository)?,
         Task::Emulator(port) => emulator::run(&repository, *port)?,
+        Task::Simulate(simulation) => simulate::run(&repository, simulation)?,
         Task::Tidy => tidy::run(&repository)?,
         Task::Dist(options) => dist::run(&repository, options)?,
     }

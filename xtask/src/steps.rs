@@ -12,7 +12,7 @@ use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
 use crate::python::{self, Environment};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
-use crate::{command, faults, images, kubernetes, memory, tidy};
+use crate::{command, faults, images, instructions, kubernetes, memory, tidy};
 
 /// One check with a name of its own.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ pub(crate) static ALL: &[Step] = &[
         run: templates,
     },
     Step { name: "k8s", purpose: "the Kubernetes manifests are valid", run: kubernetes::validate },
+    Step {
+        name: "instructions",
+        purpose: "two stages of the engine take no more instructions than they did",
+        run: instructions::run,
+    },
     Step {
         name: "memory",
         purpose: "the processor stays within its memory on one large object",

@@ -1,0 +1,82 @@
+//! Runs one stage of the chain once, for a tool that counts instructions.
+//!
+//! `cargo xtask test instructions` runs it below callgrind, which counts inside [`counted_decode`]
+//! and [`counted_bodies`] alone.
+
+#![expect(clippy::unwrap_used, reason = "a program for one measurement stops at the first fault")]
+
+#[path = "../benches/engine/objects.rs"]
+#[expect(dead_code, reason = "benchmarks use the rest")]
+mod objects;
+
+use std::{hint::black_box, process::ExitCode, sync::Arc};
+
+use mtlog_processor::{
+    decode::{Decoder, Options},
+    model::{
+        events::Segment,
+        ids::{LogGroupName, LogStreamName},
+    },
+    ports::{Access, LogTarget},
+    stages,
+};
+
+use crate::objects::{ANY_DAY, Format, object};
+
+/// The size of the object before compression.
+const BYTES: usize = 5_000_000;
+
+fn main() -> ExitCode {
+    let stage = std::env::args().nth(1).unwrap_or_default();
+    let object = object(Format::Array, BYTES, ANY_DAY);
+    match stage.as_str() {
+        "decode" => counted_decode(&object.compressed),
+        "bodies" => {
+            let mut segments = Vec::new();
+            let keep = |segment: Segment| {
+                segments.push(Arc::new(segment));
+                Segment::default()
+            };
+            stages::segments(&object.compressed[..], Options::default(), keep).unwrap();
+            counted_bodies(&segments, &target());
+        }
+        _ => return ExitCode::FAILURE,
+    }
+    ExitCode::SUCCESS
+}
+
+/// Inflates, splits, and finds messages and timestamps.
+#[inline(never)]
+fn counted_decode(compressed: &[u8]) {
+    let mut decoder = Decoder::new(compressed, Options::default());
+    while let Some(decoded) = decoder.next().unwrap() {
+        black_box(&decoded);
+    }
+}
+
+/// Cuts batches and writes their bodies.
+#[inline(never)]
+fn counted_bodies(segments: &[Arc<Segment>], target: &LogTarget) {
+    let mut body = Vec::new();
+    for segment in segments {
+        for batch in stages::batches(segment) {
+            body.clear();
+            stages::write_body(&mut body, target, &batch);
+            black_box(&body);
+        }
+    }
+}
+
+fn target() -> LogTarget {
+    let group: LogGroupName = "/logs/acme".parse().unwrap();
+    LogTarget {
+        access: Access {
+            tenant: "acme".parse().unwrap(),
+            role: "arn:aws:iam::222222222222:role/customer".parse().unwrap(),
+            external_id: None,
+            region: "us-east-2".parse().unwrap(),
+        },
+        group,
+        stream: LogStreamName::sanitised("orders-orders-api-7c9d8f6b5d-x2x7k-2026-11-23"),
+    }
+}
