@@ -9,6 +9,7 @@ pub mod image;
 pub mod k8s;
 pub mod letters;
 pub mod onboard;
+pub mod operate;
 pub mod probe;
 pub mod replay;
 pub mod script;

@@ -553,19 +553,6 @@ fn outputs_are_given_to_shells_and_files() {
 }
 
 #[test]
-fn status_lists_the_stacks_of_the_pipeline_in_order() {
-    let (_fake, mtlog) = deployed();
-    let status = mtlog.run(&["status", "-o", "json"]).exits(0).json();
-    let stacks: Vec<(&str, &str)> = status["stacks"]
-        .as_array()
-        .expect("stacks")
-        .iter()
-        .map(|row| (row["stack"].as_str().unwrap(), row["state"].as_str().unwrap()))
-        .collect();
-    assert_eq!(stacks, [(GLOBAL, "ok"), (REGIONAL, "ok")]);
-}
-
-#[test]
 fn a_stack_is_destroyed_only_by_its_typed_name_and_stores_stay() {
     let (fake, mtlog) = deployed();
     let plan = mtlog.run(&["destroy", "regional", "--dry-run", "-o", "json"]).exits(0).json();

@@ -22,6 +22,7 @@ mod onboard;
 mod probe;
 mod replay;
 mod script_defects;
+mod status;
 mod support;
 mod templates;
 mod tenant;

@@ -15,8 +15,9 @@ use aws_types::region::Region as SdkRegion;
 use mtlog_processor::model::{ids::Region, secret::Secret};
 
 use super::{
-    budget::Budget, cloudformation::CloudFormation, dynamodb::DynamoDb, ecr::Ecr, iam::Iam,
-    logs::Logs, s3::S3, sqs::Sqs, sts::Sts,
+    budget::Budget, cloudformation::CloudFormation, cloudwatch::CloudWatch, dynamodb::DynamoDb,
+    ecr::Ecr, iam::Iam, lambda::Lambda, logs::Logs, processor_log::ProcessorLog, s3::S3, sqs::Sqs,
+    sts::Sts,
 };
 
 /// A connection that cannot be made within this time is not made at all.
@@ -181,6 +182,21 @@ impl Session {
     /// Makes a client for CloudFormation.
     pub fn cloudformation(&self) -> CloudFormation {
         CloudFormation::new(&self.config, self.budget.as_ref())
+    }
+
+    /// Makes a client for CloudWatch.
+    pub fn cloudwatch(&self) -> CloudWatch {
+        CloudWatch::new(&self.config)
+    }
+
+    /// Makes a client for the processor's own log.
+    pub fn processor_log(&self) -> ProcessorLog {
+        ProcessorLog::new(&self.config)
+    }
+
+    /// Makes a client for Lambda.
+    pub fn lambda(&self) -> Lambda {
+        Lambda::new(&self.config)
     }
 
     /// Makes a client for S3.

@@ -1,90 +1,243 @@
-//! `mtlog status`: every stack of the pipeline in one table.
+//! `mtlog status`: one environment on one screen.
+
+use std::time::Duration;
 
 use clap::Args;
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use mtlog_processor::model::{
+    ids::Region,
+    tenant::{PARTITION_KEY, TenantItem},
+};
 use serde::Serialize;
 
 use super::{
     Context,
-    target::{self, StackArgs},
+    target::{FleetArgs, Opened},
 };
 use crate::{
+    aws::fault::Fault,
+    cli,
     deploy::{
         stack::Stack,
         status::Standing,
-        target::{Target, stack_name},
+        target::{Naming, Target, stack_name},
     },
-    error::{CliError, ExitStatus},
-    ui::{Report, table::Table},
+    error::{CliError, ExitStatus, Message},
+    operate::{
+        metric::{Period, Window},
+        pipeline::{Pipeline, Queue},
+        reading::Reading,
+        screen,
+        view::{self, Depth, Environment, Numbers, RegionView, StackRow, Tenants},
+    },
+    ui::{OutputFormat, Report, style::Palette, table::Table},
 };
 
-/// Show every stack of the pipeline in the region
+/// The time that the screen looks back, in minutes.
+const HOUR: u16 = 60;
+
+/// Show one environment on one screen: stacks, queues, deliveries, tenants, alarms
+///
+/// Everything is read at the same time, in all regions. What may not be read is dim and names the permission.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mtlog status -e production -r us-east-2
+  mtlog status -e production -r us-east-2,eu-west-1 --watch
+  mtlog status -e production -r us-east-2 -o json")]
 pub struct StatusArgs {
+    /// Read again and again until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// How long to wait between two readings
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = cli::duration, requires = "watch")]
+    every: Duration,
+    /// Stop after so many readings
+    #[arg(long, value_name = "NUMBER", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
     #[command(flatten)]
-    stack: StackArgs,
+    fleet: FleetArgs,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    stack: String,
-    target: Option<Target>,
-    state: &'static str,
-    status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    changed: Option<String>,
-    parts: Vec<&'static str>,
-}
+#[serde(transparent)]
+struct Screen(Environment);
 
-#[derive(Debug, Serialize)]
-struct StatusReport {
-    account: String,
-    region: String,
-    stacks: Vec<Row>,
-}
-
-impl Report for StatusReport {
+impl Report for Screen {
     fn tables(&self) -> Vec<Table> {
-        let mut table = Table::new(["STACK", "TARGET", "STATE", "STATUS", "CHANGED", "PARTS"])
-            .titled(format!("account {}, {}", self.account, self.region))
-            .or_say("  No stacks of this pipeline here.");
-        for row in &self.stacks {
-            table.row([
-                row.stack.clone(),
-                row.target.map_or("-", Target::as_str).to_owned(),
-                row.state.to_owned(),
-                row.status.clone(),
-                row.changed.clone().unwrap_or_else(|| "-".to_owned()),
-                row.parts.join(", "),
-            ]);
-        }
-        vec![table]
+        Vec::new()
+    }
+
+    fn text(&self, palette: Palette) -> String {
+        screen::draw(&self.0, palette)
     }
 }
 
 /// Runs `mtlog status`.
 pub async fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitStatus, CliError> {
-    let opened = target::open(context, &args.stack.flags(&[])).await?;
-    let prefix = format!("{}-", opened.settings.project.value);
-    let stacks = opened
-        .session
-        .cloudformation()
-        .stacks_named(&prefix)
-        .await
-        .map_err(|fault| CliError::aws("failed to list the stacks", fault))?;
-    let naming = opened.naming(&opened.place.region);
+    if args.watch && context.ui.output() == OutputFormat::Json {
+        let text = "--watch prints many documents, and --output json is one; use --output ndjson";
+        return Err(CliError::new(ExitStatus::Usage, Message(text.to_owned())));
+    }
+    let opened = args.fleet.open(context).await?;
+    if !args.watch {
+        context.ui.emit(&Screen(read(&opened).await))?;
+        return Ok(ExitStatus::Success);
+    }
+    let mut left = args.count;
+    loop {
+        context.ui.refresh(&Screen(read(&opened).await))?;
+        left = left.map(|left| left - 1);
+        if left == Some(0) {
+            return Ok(ExitStatus::Success);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(args.every) => {}
+            () = super::watching::asked_to_stop() => return Ok(ExitStatus::Success),
+        }
+    }
+}
+
+/// Reads all regions at the same time.
+async fn read(opened: &Opened) -> Environment {
+    let at = Timestamp::now();
+    let readings = opened.regions().into_iter().map(|region| {
+        let opened = opened.in_region(&region);
+        async move { region_view(&opened, &region, at).await }
+    });
+    let regions = opened.regions().len().max(1);
+    Environment {
+        account: opened.place.account.to_string(),
+        project: opened.settings.project.value.to_string(),
+        environment: opened.settings.environment.value.to_string(),
+        at,
+        regions: stream::iter(readings).buffered(regions).collect().await,
+    }
+}
+
+async fn region_view(opened: &Opened, region: &Region, at: Timestamp) -> RegionView {
+    let session = &opened.session;
+    let project = opened.settings.project.value.as_str();
+    let environment = opened.settings.environment.value.as_str();
+    let listed = session.cloudformation().stacks_named(&format!("{project}-")).await;
+    let start = format!("{project}-{environment}");
+    let regional = opened.stack_name(Target::Regional).ok();
+    let pipeline = match &listed {
+        // Who may not read the stacks may still read the rest.
+        Err(_) => Pipeline::by_convention(&start, &opened.place.account, region),
+        Ok(stacks) => stacks
+            .iter()
+            .find(|stack| regional.as_ref().is_some_and(|name| name.as_str() == stack.name))
+            .map(Pipeline::of_stack)
+            .unwrap_or_default(),
+    };
+    let stacks = Reading::of(listed.map(|stacks| rows(&stacks, opened.naming(region))));
+    let window = Window::until(at, Period::Minute, HOUR);
+    let metrics = view::metrics(&pipeline);
+    let prefix = format!("{start}-");
+    let (cloudwatch, sqs) = (session.cloudwatch(), session.sqs());
+    let (numbers, alarms, queue, dead, tenants, failing) = tokio::join!(
+        async {
+            if metrics.is_empty() {
+                return Reading::known(Numbers::default());
+            }
+            let points = cloudwatch.points(&metrics, window).await;
+            Reading::of(points.map(|points| Numbers::of(&pipeline, &points, window)))
+        },
+        cloudwatch.alarms(&prefix),
+        depth(&sqs, pipeline.queue.as_ref()),
+        depth(&sqs, pipeline.dead_letters.as_ref()),
+        tenants(opened, &pipeline),
+        failing(opened, &pipeline, window.start),
+    );
+    let with_history = |depth: Reading<Depth>, history: fn(&Numbers) -> Reading<_>| {
+        depth.map(|depth| Depth { history: from(&numbers, history), ..depth })
+    };
+    RegionView {
+        region: region.to_string(),
+        stacks,
+        queue: with_history(queue, Numbers::waiting),
+        oldest_message: from(&numbers, Numbers::oldest_message),
+        dead_letters: with_history(dead, Numbers::dead),
+        function: from(&numbers, Numbers::function_hour),
+        arriving: from(&numbers, Numbers::arriving),
+        delivered: from(&numbers, Numbers::delivered),
+        latency: from(&numbers, Numbers::latency),
+        tenants,
+        failing,
+        alarms: Reading::of(alarms),
+    }
+}
+
+/// Takes one cell out of the numbers, or the reason why there are none.
+fn from<T>(numbers: &Reading<Numbers>, cell: fn(&Numbers) -> Reading<T>) -> Reading<T> {
+    match numbers.as_ref().map(cell) {
+        Reading::Known { value } => value,
+        Reading::Absent => Reading::Absent,
+        Reading::Denied { permission } => Reading::Denied { permission },
+        Reading::Failed { reason } => Reading::Failed { reason },
+    }
+}
+
+async fn depth(sqs: &crate::aws::sqs::Sqs, queue: Option<&Queue>) -> Reading<Depth> {
+    let Some(queue) = queue else { return Reading::Absent };
+    Reading::of_option(sqs.counts(&queue.url).await).map(|counts| Depth {
+        waiting: counts.waiting,
+        in_flight: counts.in_flight,
+        delayed: counts.delayed,
+        history: Reading::Absent,
+    })
+}
+
+async fn tenants(opened: &Opened, pipeline: &Pipeline) -> Reading<Tenants> {
+    let Some(table) = &pipeline.table else { return Reading::Absent };
+    Reading::of(opened.session.dynamodb().all_items(table).await).map(|items| {
+        let mut tenants = Tenants::default();
+        let mut enabled = std::collections::BTreeMap::<String, bool>::new();
+        for attributes in &items {
+            let name = match attributes.get(PARTITION_KEY) {
+                Some(mtlog_processor::model::tenant::Attribute::String(name)) => name.clone(),
+                _ => "?".to_owned(),
+            };
+            match TenantItem::from_attributes(attributes) {
+                Ok(item) => *enabled.entry(name).or_default() |= item.enabled,
+                Err(_) => tenants.unusable.push(name),
+            }
+        }
+        tenants.enabled = enabled.values().filter(|on| **on).count() as u64;
+        tenants.disabled = enabled.values().filter(|on| !**on).count() as u64;
+        tenants.unusable.sort();
+        tenants.unusable.dedup();
+        tenants
+    })
+}
+
+async fn failing(
+    opened: &Opened,
+    pipeline: &Pipeline,
+    start: Timestamp,
+) -> Reading<Vec<view::FailingTenant>> {
+    let Some(function) = &pipeline.function else { return Reading::Absent };
+    let group = format!("/aws/lambda/{function}");
+    let read: Result<_, Fault> = opened.session.processor_log().failed_objects(&group, start).await;
+    Reading::of_option(read).map(|objects| view::failing(&objects))
+}
+
+/// The stacks, ours first, in the order of dependence.
+fn rows(stacks: &[Stack], naming: Naming<'_>) -> Vec<StackRow> {
     let target_of = |stack: &Stack| {
         let environment =
             stack.parameters.get("Environment").map(String::as_str).unwrap_or_default();
         let cluster = stack.parameters.get("ClusterName").map(String::as_str);
-        let naming = crate::deploy::target::Naming { environment, cluster, ..naming };
+        let naming = Naming { environment, cluster, ..naming };
         Target::ALL.into_iter().find(|target| {
             stack_name(*target, naming).is_ok_and(|name| name.as_str() == stack.name)
         })
     };
-    let mut rows: Vec<Row> = stacks
+    let mut rows: Vec<StackRow> = stacks
         .iter()
-        .map(|stack| Row {
+        .map(|stack| StackRow {
             target: target_of(stack),
             stack: stack.name.clone(),
             state: state(stack),
@@ -95,19 +248,14 @@ pub async fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitStatus,
                 .or(stack.created)
                 .map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()),
             parts: parts(stack),
+            version: stack.outputs.get("StackVersion").cloned(),
+            image: stack.parameters.get("ECRImageUri").filter(|image| !image.is_empty()).cloned(),
         })
         .collect();
-    // What is ours comes first, in the order of dependence.
     rows.sort_by(|a, b| {
         (a.target.is_none(), a.target, &a.stack).cmp(&(b.target.is_none(), b.target, &b.stack))
     });
-    let report = StatusReport {
-        account: opened.place.account.to_string(),
-        region: opened.place.region.to_string(),
-        stacks: rows,
-    };
-    context.ui.emit(&report)?;
-    Ok(ExitStatus::Success)
+    rows
 }
 
 /// The state in one word.

@@ -11,7 +11,7 @@ use crate::{
         cloudformation::CloudFormation,
         session::{Profile, Session},
     },
-    cli::ConnectionArgs,
+    cli::{ConnectionArgs, FleetConnectionArgs},
     config::{
         connection::ConnectionFlags,
         deploy::{self as settings, DeployFlags, DeploySettings},
@@ -59,6 +59,36 @@ impl StackArgs {
             project: self.project.clone(),
             stack_name: self.stack_name.clone(),
             cluster_name: self.cluster_name.clone(),
+            connection: self.connection.flags(),
+            ..DeployFlags::default()
+        }
+    }
+}
+
+/// Which environment, in one or several regions, for commands that look at all of it.
+#[derive(Debug, Clone, Args)]
+pub struct FleetArgs {
+    /// development, staging or production [env: ENVIRONMENT] [default: development]
+    #[arg(long, short = 'e', alias = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// Name of the pipeline [env: PROJECT_NAME] [default: multi-tenant-logging]
+    #[arg(long, short = 'p', value_name = "NAME")]
+    project: Option<String>,
+    #[command(flatten)]
+    connection: FleetConnectionArgs,
+}
+
+impl FleetArgs {
+    /// Opens the session at the rate that was asked for.
+    pub(super) async fn open(&self, context: &Context<'_>) -> Result<Opened, CliError> {
+        open_at_rate(context, &self.flags(), self.connection.max_api_rate()).await
+    }
+
+    /// Returns the flags for the settings' resolution.
+    pub(super) fn flags(&self) -> DeployFlags {
+        DeployFlags {
+            environment: self.environment.clone(),
+            project: self.project.clone(),
             connection: self.connection.flags(),
             ..DeployFlags::default()
         }

@@ -89,6 +89,8 @@ pub struct Ui {
     palette: Palette,
     interactive: bool,
     animated: bool,
+    /// Whether what is on standard output may be painted over.
+    replaces: bool,
     /// The display that moves at the foot of the screen, while there is one.
     moving: Mutex<Option<ProgressBar>>,
     /// Whether the first record, which names the schema, is out.
@@ -121,6 +123,7 @@ impl Ui {
             data_palette: colours(io::stdout().is_terminal()),
             palette: colours(error_terminal),
             interactive: error_terminal && input_terminal,
+            replaces: io::stdout().is_terminal() && !plain_terminal,
             // Lines of -v and a moving display would tear each other apart.
             animated: error_terminal
                 && !plain_terminal
@@ -144,6 +147,19 @@ impl Ui {
                 Ok(())
             }
         }
+    }
+
+    /// Prints a result that is followed by a newer one: over the last one on a terminal, below it elsewhere.
+    pub fn refresh(&self, report: &impl Report) -> Result<(), CliError> {
+        const FROM_THE_TOP: &str = "\u{1b}[H";
+        const TO_THE_END_OF_THE_LINE: &str = "\u{1b}[K\n";
+        const TO_THE_END: &str = "\u{1b}[J";
+        if self.output != OutputFormat::Table || !self.replaces {
+            return self.emit(report);
+        }
+        let text = report.text(self.data_palette).replace('\n', TO_THE_END_OF_THE_LINE);
+        self.data(&format!("{FROM_THE_TOP}{text}{TO_THE_END}"));
+        Ok(())
     }
 
     /// Prints a command's result as JSON, whatever `--output` says.

@@ -139,14 +139,17 @@ pub(crate) fn throttling(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(503, "SlowDown", "Please reduce your request rate."),
         Service::Sqs => ApiError::bad("RequestThrottled", "Request is throttled."),
-        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
-            ApiError::bad("Throttling", "Rate exceeded")
-        }
+        Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::bad("Throttling", "Rate exceeded"),
         Service::DynamoDb => ApiError::bad(
             "ProvisionedThroughputExceededException",
             "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
         ),
         Service::Logs => ApiError::bad("ThrottlingException", "Rate exceeded"),
+        Service::Lambda => ApiError::new(429, "TooManyRequestsException", "Rate exceeded"),
     }
 }
 
@@ -157,8 +160,10 @@ fn internal_error(service: Service) -> ApiError {
         Service::Logs
         | Service::Sqs
         | Service::Sts
-        | Service::Iam
         | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Lambda
+        | Service::Iam
         | Service::Unknown => {
             ("InternalFailure", "The request processing has failed because of an unknown error.")
         }
@@ -175,8 +180,10 @@ fn service_unavailable(service: Service) -> ApiError {
         Service::DynamoDb
         | Service::Sqs
         | Service::Sts
-        | Service::Iam
         | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Lambda
+        | Service::Iam
         | Service::Unknown => ("ServiceUnavailable", "Service is unable to handle request."),
     };
     ApiError::new(503, code, message)
@@ -186,7 +193,11 @@ fn service_unavailable(service: Service) -> ApiError {
 pub(crate) fn expired_token(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("ExpiredToken", "The provided token has expired."),
-        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => ApiError::new(
+        Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::new(
             403,
             "ExpiredToken",
             "The security token included in the request is expired",
@@ -197,7 +208,7 @@ pub(crate) fn expired_token(service: Service) -> ApiError {
             "The security token included in the request is expired",
         )
         .query_code("ExpiredToken"),
-        Service::Logs | Service::DynamoDb => ApiError::bad(
+        Service::Logs | Service::DynamoDb | Service::Lambda => ApiError::bad(
             "ExpiredTokenException",
             "The security token included in the request is expired",
         ),
@@ -208,12 +219,15 @@ pub(crate) fn expired_token(service: Service) -> ApiError {
 pub(crate) fn access_denied(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
-            ApiError::new(403, "AccessDenied", message)
-        }
+        Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::new(403, "AccessDenied", message),
         Service::Sqs => {
             ApiError::new(403, "AccessDeniedException", message).query_code("AccessDenied")
         }
+        Service::Lambda => ApiError::new(403, "AccessDeniedException", message),
         Service::Logs | Service::DynamoDb => ApiError::bad("AccessDeniedException", message),
     }
 }
@@ -227,24 +241,33 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
-        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
-            ApiError::new(403, "InvalidClientTokenId", message)
-        }
+        Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::new(403, "InvalidClientTokenId", message),
         Service::Sqs => ApiError::new(403, "UnrecognizedClientException", message)
             .query_code("InvalidClientTokenId"),
-        Service::Logs | Service::DynamoDb => ApiError::bad("UnrecognizedClientException", message),
+        Service::Logs | Service::DynamoDb | Service::Lambda => {
+            ApiError::bad("UnrecognizedClientException", message)
+        }
     }
 }
 
 /// The signature is there but wrong.
 pub(crate) fn invalid_signature(service: Service, message: &str) -> ApiError {
     match service {
-        Service::S3 | Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
-            ApiError::new(403, "SignatureDoesNotMatch", message)
-        }
+        Service::S3
+        | Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::new(403, "SignatureDoesNotMatch", message),
         Service::Sqs => ApiError::new(403, "InvalidSignatureException", message)
             .query_code("SignatureDoesNotMatch"),
-        Service::Logs | Service::DynamoDb => ApiError::bad("InvalidSignatureException", message),
+        Service::Logs | Service::DynamoDb | Service::Lambda => {
+            ApiError::bad("InvalidSignatureException", message)
+        }
     }
 }
 
@@ -259,9 +282,11 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
         Service::Logs
         | Service::Sqs
         | Service::Sts
-        | Service::Iam
         | Service::DynamoDb
         | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Lambda
+        | Service::Iam
         | Service::Unknown => invalid_signature(service, "Signature not yet current or expired"),
     }
 }
@@ -270,7 +295,11 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
 pub(crate) fn missing_authentication(service: Service) -> ApiError {
     match service {
         Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
-        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => ApiError::new(
+        Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::new(
             403,
             "MissingAuthenticationToken",
             "Request is missing Authentication Token",
@@ -281,7 +310,7 @@ pub(crate) fn missing_authentication(service: Service) -> ApiError {
             "Request is missing Authentication Token",
         )
         .query_code("MissingAuthenticationToken"),
-        Service::Logs | Service::DynamoDb => ApiError::bad(
+        Service::Logs | Service::DynamoDb | Service::Lambda => ApiError::bad(
             "MissingAuthenticationTokenException",
             "Request is missing Authentication Token",
         ),
@@ -292,12 +321,16 @@ pub(crate) fn missing_authentication(service: Service) -> ApiError {
 pub(crate) fn incomplete_signature(service: Service, message: &str) -> ApiError {
     match service {
         Service::S3 => ApiError::bad("AuthorizationHeaderMalformed", message),
-        Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown => {
-            ApiError::bad("IncompleteSignature", message)
-        }
+        Service::Sts
+        | Service::CloudFormation
+        | Service::CloudWatch
+        | Service::Iam
+        | Service::Unknown => ApiError::bad("IncompleteSignature", message),
         Service::Sqs => {
             ApiError::bad("IncompleteSignatureException", message).query_code("IncompleteSignature")
         }
-        Service::Logs | Service::DynamoDb => ApiError::bad("IncompleteSignatureException", message),
+        Service::Logs | Service::DynamoDb | Service::Lambda => {
+            ApiError::bad("IncompleteSignatureException", message)
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::journal::{CallFacts, JournalEntry};
 use crate::service::{Protocol, Service, is_write};
 use crate::shared::{Context, DateHeader, KeepAlive, Shared};
 use crate::sigv4::{self, Signature, SignatureError};
-use crate::{cloudformation, dynamodb, iam_api, logs, s3, sqs, sts};
+use crate::{cloudformation, cloudwatch, dynamodb, iam_api, lambda, logs, s3, sqs, sts};
 
 /// What the server is to do with the connection.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ enum Input<'a> {
     Json(Value),
     Form(Vec<(String, String)>),
     S3(s3::Call),
+    /// Everything is in method, path and query.
+    Bare,
 }
 
 /// Answers one request.
@@ -109,6 +111,8 @@ fn target(request: &Request, signature: Option<&Signature>) -> (Service, String)
             (service, form_action(request))
         }
         Some(Service::S3) => (Service::S3, s3::operation(request)),
+        Some(Service::CloudWatch) => (Service::CloudWatch, cloudwatch::operation(request)),
+        Some(Service::Lambda) => (Service::Lambda, lambda::operation(request)),
         Some(service) => (service, String::new()),
         None if form => (Service::Sts, form_action(request)),
         None => (Service::S3, s3::operation(request)),
@@ -190,7 +194,7 @@ fn authenticate(
     signature: &Signature,
     now: Millis,
 ) -> Result<Caller, ApiError> {
-    if signature.service != service.name() {
+    if Service::from_name(&signature.service) != Some(service) {
         let message =
             format!("Credential should be scoped to correct service: '{}'. ", service.name());
         return Err(canned::invalid_signature(service, &message));
@@ -290,6 +294,13 @@ fn read<'a>(
             }
             Ok(Input::Form(form))
         }
+        Protocol::Cbor if known_operation(service, operation) => {
+            cloudwatch::parse(request).map(Input::Json)
+        }
+        Protocol::RestJson if known_operation(service, operation) => Ok(Input::Bare),
+        Protocol::Cbor | Protocol::RestJson => {
+            Err(ApiError::new(404, "UnknownOperationException", "there is no such operation here"))
+        }
         Protocol::RestXml => s3::parse(request, operation).map(Input::S3),
     }
 }
@@ -300,8 +311,10 @@ fn known_operation(service: Service, operation: &str) -> bool {
         Service::Sqs => sqs::OPERATIONS.contains(&operation),
         Service::DynamoDb => dynamodb::OPERATIONS.contains(&operation),
         Service::Sts => sts::OPERATIONS.contains(&operation),
-        Service::Iam => iam_api::OPERATIONS.contains(&operation),
         Service::CloudFormation => cloudformation::OPERATIONS.contains(&operation),
+        Service::CloudWatch => cloudwatch::OPERATIONS.contains(&operation),
+        Service::Iam => iam_api::OPERATIONS.contains(&operation),
+        Service::Lambda => !operation.is_empty(),
         Service::S3 | Service::Unknown => false,
     }
 }
@@ -339,15 +352,18 @@ fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Re
         Input::Form(form) if service == Service::CloudFormation => cloudformation::facts(form),
         Input::Form(form) if service == Service::Iam => iam_api::facts(form),
         Input::Form(form) => sts::facts(form),
+        Input::Bare => (lambda::function_name(request), String::new()),
         Input::S3(call) => (call.bucket.clone(), call.key.clone()),
         Input::Json(value) => match service {
             Service::Sqs => sqs::facts(value, request),
             Service::DynamoDb => dynamodb::facts(value),
+            Service::CloudWatch => (String::new(), String::new()),
             Service::Logs
             | Service::S3
             | Service::Sts
-            | Service::Iam
             | Service::CloudFormation
+            | Service::Lambda
+            | Service::Iam
             | Service::Unknown => logs::facts(value),
         },
     };
@@ -375,10 +391,17 @@ async fn execute(context: &Context<'_>, input: Input<'_>) -> Result<Reply, ApiEr
         (Service::DynamoDb, Input::Json(input)) => dynamodb::execute(context, &input),
         (Service::CloudFormation, Input::Form(form)) => cloudformation::execute(context, &form),
         (Service::Iam, Input::Form(form)) => iam_api::execute(context, &form),
+        (Service::CloudWatch, Input::Json(input)) => cloudwatch::execute(context, &input),
+        (_, Input::Bare) => lambda::execute(context),
         (_, Input::Form(form)) => sts::execute(context, &form),
         (_, Input::S3(call)) => s3::execute(context, &call),
         (
-            Service::S3 | Service::Sts | Service::CloudFormation | Service::Iam | Service::Unknown,
+            Service::S3
+            | Service::Sts
+            | Service::CloudFormation
+            | Service::Lambda
+            | Service::Iam
+            | Service::Unknown,
             Input::Json(_),
         ) => Err(ApiError::bad("UnknownOperationException", "")),
     }

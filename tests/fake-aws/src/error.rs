@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::http::Reply;
 use crate::service::Service;
-use crate::{cloudformation, iam_api, xml};
+use crate::xml;
+use crate::{cloudformation, cloudwatch, iam_api, lambda};
 
 /// A refusal or a failure, still without protocol.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +70,8 @@ pub(crate) fn render(service: Service, error: &ApiError, request_id: &str) -> Re
         Service::Sts | Service::Unknown => {
             query_reply("https://sts.amazonaws.com/doc/2011-06-15/", error, request_id)
         }
+        Service::CloudWatch => cloudwatch::error_reply(error),
+        Service::Lambda => lambda::error_reply(error),
         Service::S3 => s3_reply(error, request_id),
     };
     reply.error_code = Some(error.code.clone());

@@ -73,8 +73,9 @@
 //!
 //! FIFO queues, object versions, secondary indexes, transactions, streams, KMS, SNS. Calls for them
 //! fail; none is silently accepted. Bucket notifications are set by [`FakeAws::notify`] only.
-//! Encryption, lifecycle and public access settings of buckets are kept and given back, and
-//! lifecycle rules do nothing.
+//! Encryption, lifecycle, notification and public access settings of buckets are kept and given
+//! back, and do nothing. Metrics are what [`FakeAws::put_metric`] puts there, alarms what
+//! [`FakeAws::set_alarm`] says of them, and functions never run.
 //!
 //! # Adding a service
 //!
@@ -88,8 +89,10 @@
 
 mod authorize;
 mod canned;
+mod cbor;
 mod clock;
 pub mod cloudformation;
+mod cloudwatch;
 mod dispatch;
 mod dynamodb;
 mod error;
@@ -101,6 +104,7 @@ mod iam_api;
 mod identity;
 mod input;
 mod journal;
+mod lambda;
 mod logs;
 pub mod notification;
 mod random;
@@ -116,6 +120,7 @@ mod throttle;
 mod xml;
 
 pub use canned::Response;
+pub use cloudwatch::AlarmState;
 pub use dynamodb::DynamoDbSettings;
 pub use fake::FakeAws;
 pub use fault::{Fault, FaultHandle};

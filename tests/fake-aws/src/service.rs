@@ -12,6 +12,8 @@ pub(crate) enum Service {
     Sts,
     DynamoDb,
     CloudFormation,
+    CloudWatch,
+    Lambda,
     Iam,
     /// The request does not tell which service it is for.
     Unknown,
@@ -24,18 +26,24 @@ pub(crate) enum Protocol {
     Json { target: &'static str, content_type: &'static str },
     /// A form body with `Action` and `Version`.
     Query { version: &'static str },
+    /// The operation in the path, a CBOR body.
+    Cbor,
+    /// Method and path, JSON bodies.
+    RestJson,
     /// Method and path.
     RestXml,
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Logs,
         Self::Sqs,
         Self::S3,
         Self::Sts,
         Self::DynamoDb,
         Self::CloudFormation,
+        Self::CloudWatch,
+        Self::Lambda,
         Self::Iam,
     ];
 
@@ -48,12 +56,16 @@ impl Service {
             Self::Sts => "sts",
             Self::DynamoDb => "dynamodb",
             Self::CloudFormation => "cloudformation",
+            Self::CloudWatch => "cloudwatch",
+            Self::Lambda => "lambda",
             Self::Iam => "iam",
             Self::Unknown => "unknown",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
+        // The one service whose actions have another name than its credential scopes.
+        let name = if name == "monitoring" { "cloudwatch" } else { name };
         Self::ALL.into_iter().find(|service| service.name() == name)
     }
 
@@ -73,6 +85,8 @@ impl Service {
             Self::Sts => Protocol::Query { version: "2011-06-15" },
             Self::CloudFormation => Protocol::Query { version: cloudformation::VERSION },
             Self::Iam => Protocol::Query { version: iam_api::VERSION },
+            Self::CloudWatch => Protocol::Cbor,
+            Self::Lambda => Protocol::RestJson,
             Self::S3 | Self::Unknown => Protocol::RestXml,
         }
     }
@@ -94,7 +108,13 @@ pub(crate) fn is_write(service: Service, operation: &str) -> bool {
     match service {
         Service::Sts | Service::Iam => false,
         Service::CloudFormation => !cloudformation::is_read(operation),
-        Service::Logs | Service::Sqs | Service::S3 | Service::DynamoDb | Service::Unknown => {
+        Service::Logs
+        | Service::Sqs
+        | Service::S3
+        | Service::DynamoDb
+        | Service::CloudWatch
+        | Service::Lambda
+        | Service::Unknown => {
             operation != "ReceiveMessage"
                 && !READ_PREFIXES.iter().any(|prefix| operation.starts_with(prefix))
         }

@@ -10,6 +10,7 @@ use crate::authorize::{self, Ask};
 use crate::canned;
 use crate::clock::{Clock, Millis};
 use crate::cloudformation::CloudFormation;
+use crate::cloudwatch::CloudWatch;
 use crate::dynamodb::DynamoDb;
 use crate::error::ApiError;
 use crate::fault::Faults;
@@ -17,6 +18,7 @@ use crate::http::Request;
 use crate::iam::Policy;
 use crate::identity::{Caller, Identities};
 use crate::journal::Journal;
+use crate::lambda::Lambda;
 use crate::logs::Logs;
 use crate::random::Random;
 use crate::s3::S3;
@@ -40,6 +42,8 @@ pub(crate) struct Shared {
     sqs: Mutex<Sqs>,
     s3: Mutex<S3>,
     dynamodb: Mutex<DynamoDb>,
+    cloudwatch: Mutex<CloudWatch>,
+    lambda: Mutex<Lambda>,
     pub(crate) cloudformation: CloudFormation,
     pub(crate) endpoint: OnceLock<String>,
 }
@@ -103,6 +107,8 @@ impl Shared {
             sqs: Mutex::new(Sqs::new()),
             s3: Mutex::new(S3::new()),
             dynamodb: Mutex::new(DynamoDb::new()),
+            cloudwatch: Mutex::default(),
+            lambda: Mutex::default(),
             cloudformation: CloudFormation::new(),
             endpoint: OnceLock::new(),
         }
@@ -134,6 +140,14 @@ impl Shared {
 
     pub(crate) fn dynamodb(&self) -> MutexGuard<'_, DynamoDb> {
         lock(&self.dynamodb)
+    }
+
+    pub(crate) fn cloudwatch(&self) -> MutexGuard<'_, CloudWatch> {
+        lock(&self.cloudwatch)
+    }
+
+    pub(crate) fn lambda(&self) -> MutexGuard<'_, Lambda> {
+        lock(&self.lambda)
     }
 
     /// Returns the address that clients are given, without a slash at the end.

@@ -6,6 +6,8 @@
 //! they could be found out; the API model is that of `cloudformation-2010-05-15`.
 
 mod actions;
+mod bucket_settings;
+mod by_hand;
 mod change_set;
 mod control;
 mod describe;
@@ -24,6 +26,7 @@ mod names;
 mod paging;
 mod plans;
 mod refusals;
+mod registered;
 mod seed;
 mod service;
 mod services;

@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use super::by_hand;
 use super::iam_documents::Documents;
 use super::template::scalar;
 use super::world::{Item, ObjectPlace, ObjectProblem, Refusal, World};
@@ -20,8 +21,7 @@ use crate::http::{Reply, Request};
 use crate::identity::{Caller, CallerKind};
 use crate::service::Service;
 use crate::shared::{Context, Shared};
-use crate::xml;
-use crate::{dynamodb, logs, s3, sqs};
+use crate::{s3, xml};
 
 /// The other services, as stacks use them.
 pub(super) struct Services<'a> {
@@ -115,7 +115,10 @@ impl World for Services<'_> {
                 self.json(Service::Logs, "CreateLogGroup", item, &input).map_err(refused)?;
                 self.put_retention(item).map(|()| None)
             }
-            _ => self.documents.apply(self.shared, item).map(|()| None),
+            _ => {
+                self.register(item);
+                self.documents.apply(self.shared, item).map(|()| None)
+            }
         }
     }
 
@@ -133,7 +136,14 @@ impl World for Services<'_> {
             "AWS::SQS::QueuePolicy" => self.put_queue_policy(item),
             "AWS::DynamoDB::Table" => self.set_table_options(item),
             "AWS::Logs::LogGroup" => self.put_retention(item),
-            _ => self.documents.apply(self.shared, item),
+            "AWS::S3::Bucket" => {
+                self.put_bucket_settings(item);
+                Ok(())
+            }
+            _ => {
+                self.register(item);
+                self.documents.apply(self.shared, item)
+            }
         }
     }
 
@@ -152,7 +162,10 @@ impl World for Services<'_> {
             "AWS::Logs::LogGroup" => self
                 .json(Service::Logs, "DeleteLogGroup", item, &json!({"logGroupName": item.name}))
                 .map(drop),
-            _ => return self.documents.remove(self.shared, item),
+            _ => {
+                self.forget(item);
+                return self.documents.remove(self.shared, item);
+            }
         };
         match deleted {
             Err(error) if is_absence(&error.code) => Ok(()),
@@ -175,13 +188,7 @@ impl Services<'_> {
         let request = bare(Method::POST, "/");
         let context =
             self.context(service, operation, &caller, &item.pseudo.region, item.now, &request);
-        let reply = match service {
-            Service::Sqs => at_once(sqs::execute(&context, input))?,
-            Service::DynamoDb => dynamodb::execute(&context, input)?,
-            _ => logs::execute(&context, input)?,
-        };
-        let body = reply.body.to_bytes().unwrap_or_default();
-        Ok(serde_json::from_slice(&body).unwrap_or_default())
+        by_hand::answer(&context, input)
     }
 
     fn s3(
@@ -246,7 +253,15 @@ impl Services<'_> {
                 out.text("LocationConstraint", region)
             })
         };
-        self.bucket(item, Method::PUT, "CreateBucket", &body).map(drop).map_err(refused)
+        self.bucket(item, Method::PUT, "CreateBucket", &body).map_err(refused)?;
+        self.put_bucket_settings(item);
+        Ok(())
+    }
+
+    /// Writes the settings that a bucket's other calls give back.
+    fn put_bucket_settings(&self, item: &Item<'_>) {
+        let documents = super::bucket_settings::documents(item.properties);
+        self.shared.s3().set_documents(item.name, documents);
     }
 
     fn put_bucket_policy(&self, item: &Item<'_>) -> Result<(), Refusal> {
@@ -325,7 +340,7 @@ pub(super) fn role_arn(item: &Item<'_>) -> String {
     format!("arn:{}:iam::{}:role{path}{}", item.pseudo.partition(), item.pseudo.account, item.name)
 }
 
-fn root(account: &str) -> Caller {
+pub(super) fn root(account: &str) -> Caller {
     Caller {
         account: account.to_owned(),
         arn: format!("arn:aws:iam::{account}:root"),
@@ -334,7 +349,7 @@ fn root(account: &str) -> Caller {
     }
 }
 
-fn bare(method: Method, path: &str) -> Request {
+pub(super) fn bare(method: Method, path: &str) -> Request {
     Request {
         method,
         path: path.to_owned(),
@@ -349,7 +364,9 @@ fn bare(method: Method, path: &str) -> Request {
 }
 
 /// Takes the result of a call that does not wait for anything.
-fn at_once(call: impl Future<Output = Result<Reply, ApiError>>) -> Result<Reply, ApiError> {
+pub(super) fn at_once(
+    call: impl Future<Output = Result<Reply, ApiError>>,
+) -> Result<Reply, ApiError> {
     match pin!(call).poll(&mut TaskContext::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => {

@@ -85,6 +85,26 @@ impl FakeAws {
         }
     }
 
+    /// Puts an event into a stream, which is made with its group if it is missing.
+    pub fn put_log_event(
+        &self,
+        account: &str,
+        region: &str,
+        group: &str,
+        stream: &str,
+        at: jiff::Timestamp,
+        message: &str,
+    ) {
+        self.create_log_group(account, region, group, &[stream]);
+        let now = self.shared().clock.now();
+        let mut logs = self.shared().logs();
+        logs.batches += 1;
+        let (keep, batch) = (logs.settings.keep, logs.batches);
+        let event = std::iter::once((at.as_millisecond(), message));
+        let target = target(account, region, group, stream);
+        logs.ledger.add(&target, keep, batch, now, 0, event);
+    }
+
     /// Sets or removes a group's retention. Returns false when there is no such group.
     pub fn set_log_retention(
         &self,

@@ -6,6 +6,7 @@
 mod inspect;
 mod ledger;
 mod names;
+mod pattern;
 mod put;
 mod query;
 

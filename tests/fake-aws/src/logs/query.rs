@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::pattern::Pattern;
 use super::{
     Group, LogTarget, LoggedEvent, Logs, Place, Stream, answer, describe_group, group_arn, invalid,
     names, no_stream, stream_arn,
@@ -170,7 +171,7 @@ pub(super) fn filter_events(
     if names.is_some() && prefix.is_some() {
         return Err(invalid("logStreamNames and logStreamNamePrefix are mutually exclusive."));
     }
-    let terms = filter_terms(input::text(input, "filterPattern")?.unwrap_or_default())?;
+    let pattern = Pattern::read(input::text(input, "filterPattern")?.unwrap_or_default())?;
     let limit = limit(input, MAX_EVENTS)?;
     let start = offset(input)?;
     context.authorize("logs:FilterLogEvents", &format!("{}:*", group_arn(context, group_name)))?;
@@ -184,7 +185,7 @@ pub(super) fn filter_events(
         if wanted {
             let target = LogTarget::new(place, group_name, name);
             for (index, event) in readable(&logs, &target, stream, range).into_iter().enumerate() {
-                if terms.iter().all(|term| event.message.contains(term.as_str())) {
+                if pattern.matches(&event.message) {
                     found.push((name, index, event));
                 }
             }
@@ -204,18 +205,6 @@ pub(super) fn filter_events(
         })
         .collect();
     Ok(page("events", &described, start, limit))
-}
-
-/// Splits a filter pattern into terms. Patterns of the JSON and field kinds are not known here.
-fn filter_terms(pattern: &str) -> Result<Vec<String>, ApiError> {
-    let pattern = pattern.trim();
-    if pattern.starts_with(['{', '[', '%', '-', '?']) {
-        return Err(invalid("Invalid filter pattern"));
-    }
-    if let Some(quoted) = pattern.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        return Ok(vec![quoted.replace("\\\"", "\"")]);
-    }
-    Ok(pattern.split_whitespace().map(str::to_owned).collect())
 }
 
 /// Which events a reader may see.

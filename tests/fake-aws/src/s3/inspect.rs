@@ -61,6 +61,24 @@ impl FakeAws {
         });
     }
 
+    /// Sets or takes away one of a bucket's settings, such as `lifecycle`, `notification` or
+    /// `publicAccessBlock`, and returns what it was. The text is S3's own XML.
+    pub fn set_bucket_document(
+        &self,
+        bucket: &str,
+        name: &str,
+        document: Option<&str>,
+    ) -> Option<String> {
+        let mut s3 = self.shared().s3();
+        let Some(bucket) = s3.buckets.get_mut(bucket) else {
+            panic!("there is no bucket `{bucket}`")
+        };
+        match document {
+            Some(text) => bucket.documents.insert(name.to_owned(), text.to_owned()),
+            None => bucket.documents.remove(name),
+        }
+    }
+
     /// Sets a bucket's policy.
     pub fn set_bucket_policy(&self, bucket: &str, document: &str) {
         match BucketPolicy::read(document) {

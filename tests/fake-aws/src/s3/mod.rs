@@ -100,6 +100,14 @@ impl S3 {
         self.sequence
     }
 
+    /// Sets several of a bucket's settings at once, as a stack does.
+    pub(crate) fn set_documents(&mut self, bucket: &str, documents: Vec<(&'static str, String)>) {
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            let named = documents.into_iter().map(|(name, text)| (name.to_owned(), text));
+            bucket.documents.extend(named);
+        }
+    }
+
     fn bucket(&self, name: &str) -> Result<&Bucket, ApiError> {
         self.buckets.get(name).ok_or_else(|| no_bucket(name))
     }
