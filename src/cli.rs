@@ -198,6 +198,7 @@ pub enum Command {
     Events(commands::events::EventsArgs),
     Attach(commands::attach::AttachArgs),
     Diagnose(commands::diagnose::DiagnoseArgs),
+    Doctor(commands::doctor::DoctorArgs),
     Rollback(commands::rollback::RollbackArgs),
     Cancel(commands::cancel::CancelArgs),
     Drift(commands::drift::DriftArgs),

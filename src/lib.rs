@@ -4,6 +4,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod deploy;
+pub mod doctor;
 pub mod generate;
 pub mod image;
 pub mod k8s;

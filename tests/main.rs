@@ -15,6 +15,7 @@ mod deploy_fleet;
 mod deploy_states;
 mod diagnose;
 mod dlq;
+mod doctor;
 mod generate;
 mod images;
 mod k8s;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, KeyType, Select},
+    types::{AttributeValue, KeyType, PointInTimeRecoveryStatus, Select, TimeToLiveStatus},
 };
 use mtlog_processor::model::tenant::{Attribute, Attributes, PARTITION_KEY, SORT_KEY};
 
 use super::fault::{Fault, FaultClass};
+use crate::operate::reading::Reading;
 
 const SERVICE: &str = "dynamodb";
 
@@ -29,6 +30,17 @@ pub struct ItemKey {
 /// The attributes that make up a table's key, partition key first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySchema(pub Vec<String>);
+
+/// A table's key and settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableFacts {
+    /// The key.
+    pub key: KeySchema,
+    /// Whether it can be restored to an earlier time.
+    pub recoverable: Reading<bool>,
+    /// Whether items with a `ttl` that has passed are deleted.
+    pub expiring: Reading<bool>,
+}
 
 /// What became of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +77,30 @@ impl DynamoDb {
         let mut keys = answer.table.and_then(|table| table.key_schema).unwrap_or_default();
         keys.sort_by_key(|key| key.key_type != KeyType::Hash);
         Ok(Some(KeySchema(keys.into_iter().map(|key| key.attribute_name).collect())))
+    }
+
+    /// Returns a table's key and settings, or `None` if there is no such table.
+    pub async fn facts(&self, table: &str) -> Result<Option<TableFacts>, Fault> {
+        let Some(key) = self.key_schema(table).await? else { return Ok(None) };
+        let backups = self.0.describe_continuous_backups().table_name(table).send().await;
+        let recoverable = backups
+            .map_err(|error| Fault::new(SERVICE, "DescribeContinuousBackups", error))
+            .map(|answer| {
+                let backups = answer.continuous_backups_description;
+                let recovery = backups.and_then(|all| all.point_in_time_recovery_description);
+                let status = recovery.and_then(|found| found.point_in_time_recovery_status);
+                status == Some(PointInTimeRecoveryStatus::Enabled)
+            });
+        let expiry = self.0.describe_time_to_live().table_name(table).send().await;
+        let expiring = expiry
+            .map_err(|error| Fault::new(SERVICE, "DescribeTimeToLive", error))
+            .map(|answer| {
+                let status =
+                    answer.time_to_live_description.and_then(|found| found.time_to_live_status);
+                matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling))
+            });
+        let (recoverable, expiring) = (Reading::of(recoverable), Reading::of(expiring));
+        Ok(Some(TableFacts { key, recoverable, expiring }))
     }
 
     /// Counts the items of a table; `None` if there is no such table.

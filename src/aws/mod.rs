@@ -2,6 +2,7 @@
 //!
 //! What an SDK error means is decided in [`fault`]. Nothing here prints, asks or reads settings.
 
+pub mod bucket;
 mod budget;
 mod change_set;
 pub mod cloudformation;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Context;
 use crate::{
     deploy::explain::{self, Explanation},
+    doctor::catalogue,
     error::{CliError, ExitStatus, Message},
     ui::{Report, style::Palette, table::Table},
 };
@@ -47,11 +48,16 @@ impl Report for Explanations {
     }
 }
 
+/// The causes of failures, and what `mtlog doctor` finds.
+fn all() -> impl Iterator<Item = &'static Explanation> {
+    explain::all().chain(catalogue::all().map(|check| &check.explanation))
+}
+
 /// Runs `mtlog explain`.
 pub fn run(context: &Context<'_>, args: &ExplainArgs) -> Result<ExitStatus, CliError> {
     let explanations = match &args.code {
-        None => explain::all().collect(),
-        Some(code) => match explain::by_code(code) {
+        None => all().collect(),
+        Some(code) => match all().find(|known| known.code.eq_ignore_ascii_case(code)) {
             Some(explanation) => vec![explanation],
             None => {
                 let text = format!("there is no code `{code}`");

@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod destroy;
 pub mod diagnose;
 pub mod dlq;
+pub mod doctor;
 pub mod drift;
 pub mod env;
 pub mod events;
@@ -67,6 +68,7 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Events(args) => block_on(events::run(&context, &args)),
         Command::Attach(args) => block_on(attach::run(&context, &args)),
         Command::Diagnose(args) => block_on(diagnose::run(&context, &args)),
+        Command::Doctor(args) => block_on(doctor::run(&context, &args)),
         Command::Cancel(args) => block_on(cancel::run(&context, &args)),
         Command::Drift(args) => block_on(drift::run(&context, &args)),
         Command::Rollback(args) => block_on(rollback::run(&context, &args)),
