@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod cost;
 pub mod deploy;
 pub mod doctor;
 pub mod generate;
@@ -11,6 +12,7 @@ pub mod k8s;
 pub mod letters;
 pub mod onboard;
 pub mod operate;
+pub mod permissions;
 pub mod probe;
 pub mod replay;
 pub mod script;

@@ -10,13 +10,16 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod cost;
 mod deploy;
 mod deploy_fleet;
 mod deploy_states;
 mod diagnose;
 mod dlq;
 mod doctor;
+mod env;
 mod generate;
+mod iam;
 mod images;
 mod k8s;
 mod onboard;

@@ -1,4 +1,6 @@
-//! `mtlog env`: the environment that other programs need, as commands for a shell.
+//! `mtlog env`: the environment that other programs need, as commands for a shell or as a `.env` file.
+
+use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use mtlog_processor::model::{arn::RoleArn, secret::Secret};
@@ -14,7 +16,7 @@ use crate::{
         layers::{self, Source},
         vars,
     },
-    deploy::target::Target,
+    deploy::{outputs, target::Target},
     error::{CliError, ExitStatus, Message},
 };
 
@@ -30,6 +32,19 @@ pub struct EnvArgs {
 
 #[derive(Debug, Subcommand)]
 enum EnvCommand {
+    /// For mtlog and the engine, as lines of a `.env` file
+    ///
+    /// Everything that the regional stack knows: queue, bucket, tenant table, central role, region.
+    #[command(after_help = "\
+Examples:
+  mtlog env dotenv -e production -r us-east-2 > .env")]
+    Dotenv(StackArgs),
+    /// The same as commands for a shell
+    #[command(after_help = "\
+Examples:
+  eval \"$(mtlog env shell -e production -r us-east-2)\"
+  mtlog process --mode sqs")]
+    Shell(StackArgs),
     /// For Vector on this machine, with k8s/collector/vector-local-test.yaml
     ///
     /// Prints shell commands: the names of cluster, region and bucket, and with --role-arn temporary credentials of that
@@ -53,7 +68,46 @@ struct VectorArgs {
 
 /// Runs `mtlog env`.
 pub async fn run(context: &Context<'_>, args: EnvArgs) -> Result<ExitStatus, CliError> {
-    let EnvCommand::Vector(args) = args.command;
+    match args.command {
+        EnvCommand::Dotenv(args) => {
+            let lines = settings(context, &args).await?;
+            let text =
+                "# Written by `mtlog env dotenv`; `mtlog config sample` lists every setting.\n";
+            context.ui.data(text);
+            context.ui.data(
+                &lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>(),
+            );
+        }
+        EnvCommand::Shell(args) => {
+            let lines = settings(context, &args).await?;
+            let lines =
+                lines.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
+            context.ui.data(&lines.collect::<String>());
+        }
+        EnvCommand::Vector(args) => Box::pin(vector(context, args)).await?,
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// What the regional stack knows, and which environment that is.
+async fn settings(
+    context: &Context<'_>,
+    args: &StackArgs,
+) -> Result<BTreeMap<String, String>, CliError> {
+    let opened = target::open(context, &args.flags(&[])).await?;
+    let regional = opened.existing(&opened.session.cloudformation(), Target::Regional).await?;
+    let mut variables = outputs::variables(&regional.outputs);
+    for (variable, value) in [
+        (&vars::ENVIRONMENT, opened.settings.environment.value.to_string()),
+        (&vars::PROJECT, opened.settings.project.value.to_string()),
+        (&vars::ACCOUNT, opened.place.account.to_string()),
+    ] {
+        variables.insert(variable.name.to_owned(), value);
+    }
+    Ok(variables)
+}
+
+async fn vector(context: &Context<'_>, args: VectorArgs) -> Result<(), CliError> {
     let opened = target::open(context, &args.stack.flags(&[])).await?;
     let mut variables = names(context, &opened).await?;
     if let Some(role) = &args.role_arn {
@@ -68,7 +122,7 @@ pub async fn run(context: &Context<'_>, args: EnvArgs) -> Result<ExitStatus, Cli
         .map(|(name, value)| format!("export {name}={}\n", quoted(value)))
         .collect();
     context.ui.data(&lines.concat());
-    Ok(ExitStatus::Success)
+    Ok(())
 }
 
 /// What the collector of this cluster is told.

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod cancel;
 pub mod config;
+pub mod cost;
 pub mod customer;
 pub mod deploy;
 pub mod destroy;
@@ -14,6 +15,7 @@ pub mod env;
 pub mod events;
 pub mod explain;
 pub mod generate;
+pub mod iam;
 pub mod identity;
 pub mod image;
 pub mod k8s;
@@ -77,7 +79,9 @@ pub fn run(cli: Cli, ui: &Ui, environment: Environment) -> Result<ExitStatus, Cl
         Command::Template(args) => block_on(template::run(&context, &args)),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Cost(args) => block_on(cost::run(&context, &args)),
         Command::Customer(args) => block_on(customer::run(&context, &args)),
+        Command::Iam(args) => iam::run(&context, &args),
         Command::Env(args) => block_on(env::run(&context, args)),
         Command::Generate(args) => block_on(generate::run(&context, *args)),
         Command::Image(args) => block_on(image::run(&context, args)),
