@@ -16,6 +16,7 @@ mod deploy_fleet;
 mod deploy_states;
 mod diagnose;
 mod dlq;
+mod docs;
 mod doctor;
 mod env;
 mod generate;
