@@ -5,22 +5,23 @@ use std::collections::BTreeMap;
 use fake_aws::FakeAws;
 
 use super::{cluster::Cluster, resource, resources};
-use crate::support::Mtlog;
+use crate::support::{ACCOUNT, Mtlog};
 
+const ISSUER: &str = "oidc.example.com/2abc";
 const IMAGE: &str = "111111111111.dkr.ecr.us-east-2.amazonaws.com/collector@sha256:\
                      00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A pipeline in production with one cluster, and its stand-in for AWS.
 fn deployed(regional: &[&str]) -> (FakeAws, Mtlog) {
     let fake = FakeAws::start_blocking();
+    fake.add_oidc_provider(ACCOUNT, ISSUER, &["openshift"]);
     let mut mtlog = Mtlog::with(&fake);
     mtlog.set("ENVIRONMENT", "production");
     mtlog.set("TEMPLATE_BUCKET", "templates-of-the-test");
     mtlog.set("PATH", &std::env::var("PATH").unwrap());
     let _deployed = mtlog.run(&["deploy", "global", "--yes"]).exits(0);
     let _deployed = mtlog.run(&[&["deploy", "regional", "--yes"], regional].concat()).exits(0);
-    let cluster =
-        ["--cluster-name", "prod-eu", "--oidc-provider", "oidc.example.com/2abc", "--yes"];
+    let cluster = ["--cluster-name", "prod-eu", "--oidc-provider", ISSUER, "--yes"];
     let targets: &[&str] =
         if regional.is_empty() { &["deploy", "cluster/vector"] } else { &["deploy", "cluster"] };
     let _deployed = mtlog.run(&[targets, &cluster].concat()).exits(0);
@@ -200,6 +201,7 @@ fn vector_on_a_laptop_gets_names_and_on_request_a_roles_credentials() {
 #[test]
 fn the_five_commands_of_the_readme_lead_to_a_running_collector() {
     let fake = FakeAws::start_blocking();
+    fake.add_oidc_provider(ACCOUNT, ISSUER, &["openshift"]);
     let mut mtlog = Mtlog::with(&fake);
     mtlog.set("TEMPLATE_BUCKET", "templates-of-the-test");
     mtlog.set("ENVIRONMENT", "production");
@@ -220,9 +222,7 @@ fn the_five_commands_of_the_readme_lead_to_a_running_collector() {
     assert_eq!(commands.len(), 5, "{block}");
     let mut run = 0;
     for command in commands.iter().filter_map(|command| command.strip_prefix("mtlog ")) {
-        let command = command
-            .replace("ISSUER", "oidc.example.com/2abc")
-            .replace("VECTOR@sha256:DIGEST", IMAGE);
+        let command = command.replace("ISSUER", ISSUER).replace("VECTOR@sha256:DIGEST", IMAGE);
         let mut words: Vec<&str> = command.split_whitespace().collect();
         if words[0] == "deploy" {
             // A person would be asked.

@@ -114,7 +114,8 @@ impl Capacity {
     }
 }
 
-/// List prices of us-east-1 in dollars, first tier, without free tiers; as documented in November 2026.
+/// List prices of us-east-1 in dollars, first tier, without free tiers; as known in November 2026, not compared with a
+/// bill.
 mod price {
     /// A GB into a log group of the standard class.
     pub(super) const INGESTION: f64 = 0.50;
