@@ -44,11 +44,8 @@ pub(crate) fn run(repository: &Repository) -> Result<()> {
     }
 
     let object = only_file(&objects)?.display().to_string();
-    let finished = mtlog.run(
-        "process",
-        &["process", "--mode", "manual", "--file", &object, "--sink", "stdout"],
-        &[],
-    )?;
+    let arguments = ["--mode", "manual", "--file", &object, "--sink", "stdout"];
+    let finished = mtlog.run_engine("process", &arguments, &[])?;
     let written = fs::metadata(&finished.stdout).context("the processor wrote nothing")?.len();
     println!("object: {} of messages, {} written", mebibytes(message_bytes), mebibytes(written));
     println!("peak memory of the processor: {}", mebibytes(finished.peak_memory_bytes));

@@ -1,6 +1,6 @@
-//! The `mtlog` binary, built once and run under guard in a clean environment.
+//! The `mtlog` binary and the engine alone, built once and run under guard in a clean environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,6 +9,7 @@ use crate::guarded::{self, Finished, Guarded};
 use crate::python::{self, Environment};
 use crate::repository::{self, Repository};
 use crate::scratch::Scratch;
+use crate::static_binary::ENGINE;
 
 /// The time that the build may take, from nothing and beside other work.
 const BUILD_LIMIT: Duration = Duration::from_mins(60);
@@ -21,11 +22,12 @@ pub(crate) struct Mtlog<'a> {
     repository: &'a Repository,
     scratch: &'a Scratch,
     program: PathBuf,
+    engine: PathBuf,
     python: PathBuf,
 }
 
 impl<'a> Mtlog<'a> {
-    /// Builds the binary. Commands will run in the scratch directory.
+    /// Builds both. Commands will run in the scratch directory.
     pub(crate) fn build(repository: &'a Repository, scratch: &'a Scratch) -> Result<Self> {
         let python = python::ensure(repository, Environment::Emulator)?.interpreter();
         println!("building mtlog");
@@ -35,9 +37,9 @@ impl<'a> Mtlog<'a> {
             name: "build",
             program: &repository::cargo(),
             // The same features as in the tests, so that nothing is compiled twice.
-            arguments: ["build", "--locked", "--workspace", "--all-features", "--bin", "mtlog"]
+            arguments: ["build", "--locked", "--workspace", "--all-features"]
                 .into_iter()
-                .chain(["--manifest-path", &manifest])
+                .chain(["--bin", "mtlog", "--bin", ENGINE.name, "--manifest-path", &manifest])
                 .map(str::to_owned)
                 .collect(),
             environment: repository::cargo_environment().collect(),
@@ -45,11 +47,24 @@ impl<'a> Mtlog<'a> {
             limit: BUILD_LIMIT,
         };
         guarded::run(repository, &build).context("failed to build mtlog")?;
-        let program = repository
-            .target()
-            .join("debug")
-            .join(format!("mtlog{}", std::env::consts::EXE_SUFFIX));
-        Ok(Self { repository, scratch, program, python })
+        let built = |name: &str| {
+            repository
+                .target()
+                .join("debug")
+                .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+        };
+        let (program, engine) = (built("mtlog"), built(ENGINE.name));
+        Ok(Self { repository, scratch, program, engine, python })
+    }
+
+    /// Runs the engine alone, as images hold it. Like [`Mtlog::run`].
+    pub(crate) fn run_engine(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Result<Finished> {
+        self.run_program(&self.engine, name, arguments, variables)
     }
 
     /// Runs one command with nothing in its environment but the given variables.
@@ -62,6 +77,16 @@ impl<'a> Mtlog<'a> {
         arguments: &[&str],
         variables: &[(String, String)],
     ) -> Result<Finished> {
+        self.run_program(&self.program, name, arguments, variables)
+    }
+
+    fn run_program(
+        &self,
+        program: &Path,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Result<Finished> {
         let mut environment = variables.to_vec();
         environment.push(("HOME".to_owned(), self.scratch.path().display().to_string()));
         environment.push(("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()));
@@ -70,7 +95,7 @@ impl<'a> Mtlog<'a> {
             &Guarded {
                 python: &self.python,
                 name,
-                program: &self.program,
+                program,
                 arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
                 environment,
                 directory: self.scratch.path(),
