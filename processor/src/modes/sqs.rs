@@ -35,6 +35,9 @@ const MOST_HELD: usize = 500;
 const LONG_POLL: Duration = Duration::from_secs(5);
 /// The same when the run ends with the queue.
 const SHORT_POLL: Duration = Duration::from_secs(2);
+/// How long after its wait a stop still waits for the answer to a receive. Orchestrators kill after ten seconds at the
+/// soonest.
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 /// How many empty receives make an empty queue.
 const EMPTY_POLLS: u32 = 2;
 /// How long nothing is received when the engine itself cannot work.
@@ -370,7 +373,7 @@ impl Reader {
     }
 }
 
-/// Waits for the receive under way until `end` and gives back what it brings.
+/// Waits for the receive under way, until `end` at the latest, and gives back what it brings.
 async fn give_back(
     holder: &Holder,
     mut receiving: JoinSet<Result<Vec<Message>, Fault>>,
@@ -379,13 +382,14 @@ async fn give_back(
     if receiving.is_empty() {
         return;
     }
-    match tokio::time::timeout_at(end, receiving.join_next()).await {
+    let due = end.min(Instant::now() + LONG_POLL + ANSWER_MARGIN);
+    match tokio::time::timeout_at(due, receiving.join_next()).await {
         Ok(Some(Ok(Ok(messages)))) => {
             join_all(messages.iter().map(|message| holder.release(message))).await;
         }
         Ok(Some(Ok(Err(fault)))) => warn!(error = %Chain(&fault), "nothing received"),
         Ok(Some(Err(broken))) => error!(error = %broken, "a receive broke down"),
         Ok(None) => {}
-        Err(_) => warn!("time is up; what a receive brings now comes again"),
+        Err(_) => warn!("the queue does not answer; what a receive brings now comes again"),
     }
 }
