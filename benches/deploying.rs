@@ -225,9 +225,10 @@ fn dry_run() -> Gate {
     counted("deploy all --dry-run, writes", world.fake.write_count(), 0)
 }
 
-/// A nested operation that stands still for some seconds.
+/// A nested operation that stands still for a minute, which is short for one: the looks are closest together at the
+/// beginning.
 fn polling() -> Gate {
-    const STILL: Duration = Duration::from_secs(20);
+    const STILL: Duration = Duration::from_secs(60);
     let world = World::new();
     world.run(&["deploy", "global", "-y"]);
     let cloudformation = world.fake.cloudformation();
