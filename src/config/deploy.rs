@@ -63,6 +63,8 @@ pub struct DeployFlags {
     pub lambda: Part,
     /// `--include-alarms`, `--without-alarms`.
     pub alarms: Part,
+    /// What the file of `--param-file` holds. `--param` wins over it.
+    pub file_parameters: Vec<(String, String)>,
     /// `--param`, each `NAME=VALUE`.
     pub parameters: Vec<String>,
     /// Whom we talk to.
@@ -149,7 +151,7 @@ pub fn resolve(layers: &Layers, flags: &DeployFlags) -> Result<DeploySettings, I
     let audience =
         resolver.optional::<Audience>(&vars::OIDC_AUDIENCE, flags.oidc_audience.as_deref());
 
-    let mut parameters = BTreeMap::new();
+    let mut parameters: BTreeMap<String, String> = flags.file_parameters.iter().cloned().collect();
     for text in &flags.parameters {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => {

@@ -222,11 +222,10 @@ impl WhatArgs {
             Some(path) => Some(read_secret(path)?),
             None => self.external_id.clone(),
         };
-        let mut parameters = match &self.param_file {
+        let file_parameters = match &self.param_file {
             Some(path) => read_parameters(path)?,
             None => Vec::new(),
         };
-        parameters.extend(self.parameters.iter().cloned());
         // A part of the regional stack is that stack with the part.
         let part_named = |name: &str| self.targets.iter().any(|target| target == name);
         let targets = self
@@ -255,18 +254,18 @@ impl WhatArgs {
             sqs: part(self.include_sqs || part_named("regional/sqs"), self.without_sqs),
             lambda: part(self.include_lambda || part_named("regional/lambda"), self.without_lambda),
             alarms: part(self.include_alarms || part_named("regional/alarms"), self.without_alarms),
-            parameters,
+            file_parameters,
+            parameters: self.parameters.clone(),
             connection: self.connection.flags(),
         })
     }
 }
 
-fn read_parameters(path: &Path) -> Result<Vec<String>, CliError> {
-    let parameters = parameter_file::read(path).map_err(|error| {
+fn read_parameters(path: &Path) -> Result<Vec<(String, String)>, CliError> {
+    parameter_file::read(path).map_err(|error| {
         let what = format!("--param-file `{}` cannot be used", path.display());
         CliError::because(ExitStatus::Usage, what, error)
-    })?;
-    Ok(parameters.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+    })
 }
 
 /// Reads a short secret from a file, or from standard input if the path is `-`.
