@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
+use wide::u8x16;
 
 /// What replaces a surrogate without a partner.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
@@ -16,6 +17,8 @@ pub(super) struct StringBody {
     pub(super) text_len: usize,
     /// Whether it has escapes, and of what kind.
     pub(super) escapes: Escapes,
+    /// Whether all bytes before the closing quote are ASCII.
+    pub(super) is_ascii: bool,
 }
 
 /// The escapes in a JSON string.
@@ -39,41 +42,64 @@ enum Piece<'a> {
 }
 
 /// Reads a JSON string after its opening quote; nothing if it is not valid or has no end.
+///
+/// Bytes that are not UTF-8 are accepted; the caller checks what is not ASCII.
 pub(super) fn string_body(bytes: &[u8]) -> Option<StringBody> {
-    let mut body = StringBody { len: 0, text_len: 0, escapes: Escapes::None };
+    let mut body = StringBody { len: 0, text_len: 0, escapes: Escapes::None, is_ascii: true };
+    // What escapes take beyond the text that they stand for.
+    let mut spared = 0;
     loop {
-        let plain = plain_len(bytes.get(body.len..)?);
-        body.len += plain;
-        body.text_len += plain;
-        match bytes.get(body.len)? {
-            b'"' => return Some(body),
-            b'\\' => {
-                if body.escapes == Escapes::None {
-                    body.escapes = Escapes::Simple;
-                }
-                match bytes.get(body.len + 1)? {
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
-                        body.len += 2;
-                        body.text_len += 1;
-                    }
-                    b'u' => {
-                        let unit = hex_unit(bytes.get(body.len + 2..body.len + 6)?)?;
-                        body.len += 6;
-                        body.text_len += match unit {
-                            0xd800..=0xdfff => {
-                                body.escapes = Escapes::Surrogates;
-                                0
-                            }
-                            0..0x80 => 1,
-                            0x80..0x800 => 2,
-                            _ => 3,
-                        };
-                    }
-                    _ => return None,
-                }
+        let rest = bytes.get(body.len..)?;
+        let Marks { mut special, not_ascii } = match rest.first_chunk() {
+            Some(block) => marks(block),
+            // Behind the end stand zeros, which no string may hold.
+            None => marks(&padded(rest)),
+        };
+        let passed = loop {
+            let at = special.trailing_zeros() as usize;
+            if at == BLOCK {
+                body.is_ascii &= not_ascii == 0;
+                break BLOCK;
             }
-            _ => return None,
-        }
+            match rest.get(at)? {
+                b'"' => {
+                    body.is_ascii &= not_ascii & !(u64::MAX << at) == 0;
+                    body.len += at;
+                    body.text_len = body.len - spared;
+                    return Some(body);
+                }
+                b'\\' => {}
+                _ => return None,
+            }
+            if body.escapes == Escapes::None {
+                body.escapes = Escapes::Simple;
+            }
+            let end = match rest.get(at + 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
+                    spared += 1;
+                    at + 2
+                }
+                b'u' => {
+                    spared += 6 - match hex_unit(rest.get(at + 2..at + 6)?)? {
+                        0xd800..=0xdfff => {
+                            body.escapes = Escapes::Surrogates;
+                            0
+                        }
+                        0..0x80 => 1,
+                        0x80..0x800 => 2,
+                        _ => 3,
+                    };
+                    at + 6
+                }
+                _ => return None,
+            };
+            if end >= BLOCK {
+                body.is_ascii &= not_ascii == 0;
+                break end;
+            }
+            special &= u64::MAX << end;
+        };
+        body.len += passed;
     }
 }
 
@@ -149,10 +175,10 @@ pub(super) fn push_text(body: &str, out: &mut String) {
     });
 }
 
-/// Appends a text as the inside of a JSON string.
-pub(super) fn push_escaped(text: &str, out: &mut Vec<u8>) {
+/// Appends a text, in UTF-8, as the inside of a JSON string.
+pub(super) fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     loop {
         let (plain, special) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
         out.extend_from_slice(plain);
@@ -181,43 +207,52 @@ pub(super) fn push_escaped(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Returns how many bytes there are before the first quote, backslash or control character.
-///
-/// A string with escapes has few bytes between them, so the first eight are tried on their own.
-/// The compiler makes vector instructions of the blocks.
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 64;
-    let first = words_plain_len(bytes.get(..8).unwrap_or(bytes));
-    if first < 8 {
-        return first;
-    }
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let is_plain = |block: &&[u8; BLOCK]| {
-        block.iter().fold(0, |found, byte| found | u8::from(is_special(*byte))) == 0
-    };
-    let plain = blocks.iter().take_while(is_plain).count() * BLOCK;
-    plain + words_plain_len(bytes.get(plain..).unwrap_or_default())
-}
-
-/// Tests eight bytes at once. A borrow can only mark bytes above a real hit, never below it.
-fn words_plain_len(bytes: &[u8]) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let below = |word: u64, bound: u8| word.wrapping_sub(LOW * u64::from(bound)) & !word;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let quote = below(word ^ (LOW * u64::from(b'"')), 1);
-        let backslash = below(word ^ (LOW * u64::from(b'\\')), 1);
-        let hits = (below(word, b' ') | quote | backslash) & HIGH;
-        if hits != 0 {
-            return index * 8 + (hits.trailing_zeros() / 8) as usize;
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        let special = marks(block).special;
+        if special != 0 {
+            return index * BLOCK + special.trailing_zeros() as usize;
         }
     }
-    words.len() * 8 + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
+    let special = marks(&padded(tail)).special;
+    blocks.len() * BLOCK + special.trailing_zeros() as usize
 }
 
-fn is_special(byte: u8) -> bool {
-    byte < b' ' || byte == b'"' || byte == b'\\'
+/// How many bytes are looked at together.
+const BLOCK: usize = 64;
+
+/// One bit for each byte of a block, the first byte's the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Marks {
+    /// The byte is a quote, a backslash or a control character.
+    special: u64,
+    not_ascii: u64,
+}
+
+/// Returns a block of what is shorter than one, with zeros behind it.
+fn padded(bytes: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    for (to, from) in block.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    block
+}
+
+/// Marks the bytes of a block, sixteen at a time.
+fn marks(block: &[u8; BLOCK]) -> Marks {
+    let mut marks = Marks { special: 0, not_ascii: 0 };
+    let (lanes, _) = block.as_chunks::<16>();
+    for (index, lane) in lanes.iter().enumerate() {
+        let lane = u8x16::new(*lane);
+        let is_control = lane.min(u8x16::splat(0x1f)).simd_eq(lane);
+        let is_quote = lane.simd_eq(u8x16::splat(b'"'));
+        let is_backslash = lane.simd_eq(u8x16::splat(b'\\'));
+        let special = is_control | is_quote | is_backslash;
+        marks.special |= u64::from(special.to_bitmask()) << (16 * index);
+        marks.not_ascii |= u64::from(lane.to_bitmask()) << (16 * index);
+    }
+    marks
 }
 
 fn for_each_piece<'a>(body: &'a str, mut visit: impl FnMut(Piece<'a>)) {
@@ -325,6 +360,7 @@ mod tests {
                 prop_assert_eq!(&*text(body), expected.as_str());
                 prop_assert_eq!(text_len(body), Some(expected.len()));
                 prop_assert_eq!(found.escapes == Escapes::None, expected == body);
+                prop_assert_eq!(found.is_ascii, body.is_ascii());
                 if found.escapes != Escapes::Surrogates {
                     prop_assert_eq!(found.text_len, expected.len());
                 }
@@ -341,7 +377,7 @@ mod tests {
         #[test]
         fn an_escaped_text_is_the_text_again(original in any::<String>()) {
             let mut json = Vec::new();
-            push_escaped(&original, &mut json);
+            push_escaped(original.as_bytes(), &mut json);
             let json = String::from_utf8(json).unwrap();
             prop_assert_eq!(text(&json), original.as_str());
             prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{json}\"")).unwrap(), original);
@@ -354,6 +390,18 @@ mod tests {
             let expected = values.next().and_then(Result::ok).map(|_| values.byte_offset());
             let found = number_len(input.as_bytes()).filter(|&len| len == number.len());
             prop_assert_eq!(found, expected.filter(|&len| len == number.len()));
+        }
+
+        #[test]
+        fn a_block_is_marked_where_its_bytes_are_special(bytes in vec(any::<u8>(), BLOCK)) {
+            let block: &[u8; BLOCK] = bytes.first_chunk().unwrap();
+            let mut expected = Marks { special: 0, not_ascii: 0 };
+            for (at, byte) in bytes.iter().enumerate() {
+                let is_special = *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+                expected.special |= u64::from(is_special) << at;
+                expected.not_ascii |= u64::from(!byte.is_ascii()) << at;
+            }
+            prop_assert_eq!(marks(block), expected);
         }
 
         #[test]

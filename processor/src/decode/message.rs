@@ -12,7 +12,8 @@ use super::json::{self, Escapes, StringBody};
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
     form: Form,
-    bytes: &'a str,
+    /// UTF-8, which `text` has to believe and nobody else needs.
+    bytes: &'a [u8],
     text_len: usize,
     source: MessageSource,
 }
@@ -64,28 +65,30 @@ impl<'a> Message<'a> {
 
     /// Returns the text.
     pub fn text(&self) -> Cow<'a, str> {
-        match self.form {
-            Form::Plain | Form::Text => Cow::Borrowed(self.bytes),
-            Form::Escaped => json::text(self.bytes),
+        let text = String::from_utf8_lossy(self.bytes);
+        match (self.form, text) {
+            (Form::Escaped, Cow::Borrowed(body)) => json::text(body),
+            (_, text) => text,
         }
     }
 
     /// Appends the text as the inside of a JSON string: escaped, without the quotes.
     pub fn push_json(&self, out: &mut Vec<u8>) {
         match self.form {
-            Form::Plain | Form::Escaped => out.extend_from_slice(self.bytes.as_bytes()),
+            Form::Plain | Form::Escaped => out.extend_from_slice(self.bytes),
             Form::Text => json::push_escaped(self.bytes, out),
         }
     }
 
     /// Returns a message with a text that is not empty.
     pub(super) fn from_value(text: &'a str, source: MessageSource) -> Self {
-        Self { form: Form::Text, bytes: text, text_len: text.len(), source }
+        Self { form: Form::Text, bytes: text.as_bytes(), text_len: text.len(), source }
     }
 
-    /// Returns a message with the text of a JSON string that is not empty, given its inside.
+    /// Returns a message with the text of a JSON string that is not empty, given its inside: nothing if that is not
+    /// UTF-8, or has halves of UTF-16 pairs.
     pub(super) fn from_body(
-        bytes: &'a str,
+        bytes: &'a [u8],
         body: StringBody,
         source: MessageSource,
     ) -> Option<Self> {
@@ -94,6 +97,9 @@ impl<'a> Message<'a> {
             Escapes::Simple => Form::Escaped,
             Escapes::Surrogates => return None,
         };
+        if !body.is_ascii && str::from_utf8(bytes).is_err() {
+            return None;
+        }
         Some(Self { form, bytes, text_len: body.text_len, source })
     }
 
@@ -109,13 +115,12 @@ impl<'a> Message<'a> {
         let Some(bytes) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
             return (Self::from_value(value, source), Replaced::Nothing);
         };
+        let in_record = |form, text_len| Self { form, bytes: bytes.as_bytes(), text_len, source };
         match json::text_len(bytes) {
             Some(text_len) if text_len == bytes.len() => {
-                (Self { form: Form::Plain, bytes, text_len, source }, Replaced::Nothing)
+                (in_record(Form::Plain, text_len), Replaced::Nothing)
             }
-            Some(text_len) => {
-                (Self { form: Form::Escaped, bytes, text_len, source }, Replaced::Nothing)
-            }
+            Some(text_len) => (in_record(Form::Escaped, text_len), Replaced::Nothing),
             None => {
                 scratch.clear();
                 json::push_text(bytes, scratch);

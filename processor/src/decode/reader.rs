@@ -123,9 +123,9 @@ impl Reader {
 
 /// Returns what a record says that matches a template, if its message is UTF-8.
 fn matched<'a>(found: &Match, raw: &'a [u8]) -> Option<Meaning<'a>> {
-    let text = str::from_utf8(raw.get(found.message.clone())?).ok()?;
+    let body = raw.get(found.message.clone())?;
     Some(Meaning {
-        message: Message::from_body(text, found.body, MessageSource::Message)?,
+        message: Message::from_body(body, found.body, MessageSource::Message)?,
         timestamp: Found::At(found.timestamp_ms),
         replaced: Replaced::Nothing,
         by: By::Comparison,
