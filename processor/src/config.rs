@@ -350,7 +350,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn memory_budget(&mut self) -> usize {
         let function_mib =
             self.text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse::<u64>().ok());
-        let default = function_mib.map_or(48, |mib| (mib / 2).max(32));
+        let default = function_mib.map_or(44, |mib| (mib / 2).max(32));
         self.number::<usize>("MEMORY_BUDGET_MIB", 32..=1_048_576, default)
             .saturating_mul(1024 * 1024)
     }
@@ -455,8 +455,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 }
 
-/// What one object in work may always hold, in bytes: the chunks ahead of the decoder, its window, a short segment that
-/// is filled and one that is sent, and the body of one call. What is left of the budget is shared.
+/// What one object in work may always hold, in bytes: the chunks ahead of the decoder, its window, one segment, and a
+/// body where that has to be written anew. What is left of the budget is shared.
 pub const BYTES_PER_OBJECT: usize = 4 * 1024 * 1024;
 
 impl Config {
@@ -558,7 +558,7 @@ mod tests {
     #[test]
     fn memory_bounds_concurrency() {
         for (budget, most, expected) in
-            [("48", "10", 10), ("32", "10", 8), ("96", "10", 10), ("512", "200", 128)]
+            [("44", "10", 10), ("32", "10", 8), ("96", "10", 10), ("512", "200", 128)]
         {
             let config = read(&[("MEMORY_BUDGET_MIB", budget), ("MAX_CONCURRENCY", most)]).unwrap();
             assert_eq!(config.concurrency().get(), expected, "{budget} {most}");

@@ -324,6 +324,15 @@ pub struct PutReport {
     pub too_new_start: Option<usize>,
 }
 
+/// What stands around the events in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enclosure {
+    /// Up to the bracket that opens the list of events.
+    pub front: Vec<u8>,
+    /// From the bracket that closes it.
+    pub back: &'static [u8],
+}
+
 /// The customers' CloudWatch Logs. Assumes the roles that it needs.
 pub trait LogSink: Send + Sync {
     /// Sends one batch in one call, without a retry.
@@ -333,6 +342,12 @@ pub trait LogSink: Send + Sync {
         target: &'a LogTarget,
         batch: &'a Batch,
     ) -> BoxFuture<'a, Result<PutReport, Fault>>;
+
+    /// Returns what stands around the events in a request to `target`, if one batch is sent in one piece.
+    fn enclosure(&self, target: &LogTarget) -> Option<Enclosure> {
+        let _ = target;
+        None
+    }
 
     /// Creates the stream. [`FaultClass::Missing`] when the group does not exist, [`FaultClass::Exists`] when the stream does.
     fn create_stream<'a>(&'a self, target: &'a LogTarget) -> BoxFuture<'a, Result<(), Fault>>;

@@ -5,12 +5,14 @@
 
 use std::{io::Read, sync::Arc};
 
+use bytes::Bytes;
+
 use crate::{
     aws::cloudwatch::body,
     decode::{DecodeError, Decoded, Decoder, Options},
     engine::{
         batch,
-        segment::{MAX_MESSAGE_BYTES, SegmentBuilder},
+        segment::{SegmentBuilder, Sizes},
     },
     model::events::{Batch, MAX_BATCH_EVENTS, RecordPlace, Segment},
     ports::LogTarget,
@@ -22,38 +24,47 @@ pub fn segments(
     options: Options,
     mut visit: impl FnMut(Segment) -> Segment,
 ) -> Result<(), DecodeError> {
-    let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+    let mut builder = SegmentBuilder::new(Sizes::default());
     let mut decoder = Decoder::new(object, options);
-    loop {
-        let more = match decoder.next()? {
-            Some(Decoded::Event(event)) => {
+    let mut pass_on = |builder: &mut SegmentBuilder| {
+        if let Some(mut held) = builder.take(RecordPlace::default()) {
+            held.segment = visit(held.segment);
+            builder.reuse(held);
+        }
+    };
+    while let Some(decoded) = decoder.next()? {
+        match decoded {
+            Decoded::Event(event) => {
+                if !builder.takes(&event.message) {
+                    pass_on(&mut builder);
+                }
                 builder.push_event(event.position.index, event.timestamp_ms, &event.message);
-                true
             }
-            Some(Decoded::Bad(_)) => {
-                builder.push_undecodable();
-                true
-            }
-            None => false,
-        };
-        if builder.is_full() || !more {
-            if let Some(mut held) = builder.take(RecordPlace::default()) {
-                held.segment = visit(held.segment);
-                builder.reuse(held);
-            }
-            if !more {
-                return Ok(());
-            }
+            Decoded::Bad(_) => builder.push_undecodable(),
+        }
+        if builder.is_full() {
+            pass_on(&mut builder);
         }
     }
+    pass_on(&mut builder);
+    Ok(())
 }
 
-/// Cuts a segment into the batches that one call each takes.
-pub fn batches(segment: &Arc<Segment>) -> impl Iterator<Item = Batch> {
-    batch::cut(segment, MAX_BATCH_EVENTS).into_iter().map(|one| one.batch)
+/// Cuts a segment into the batches that one call each takes, and encloses what becomes the request as it stands.
+pub fn batches(
+    segment: Segment,
+    target: &LogTarget,
+) -> (Arc<Segment>, impl Iterator<Item = Batch>) {
+    let enclosure = |_| Some(body::enclosure(target));
+    let (segment, batches) = batch::cut(segment, MAX_BATCH_EVENTS, enclosure);
+    (segment, batches.into_iter().map(|one| one.batch))
 }
 
-/// Appends the request body for a batch.
-pub fn write_body(out: &mut Vec<u8>, target: &LogTarget, batch: &Batch) {
-    body::write_request(out, target, batch);
+/// Returns the request body for a batch: what stands in the segment, or what is written anew.
+pub fn body(target: &LogTarget, batch: &Batch) -> Bytes {
+    batch.request(|| {
+        let mut written = Vec::new();
+        body::write_request(&mut written, target, batch);
+        written.into()
+    })
 }

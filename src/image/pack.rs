@@ -149,11 +149,16 @@ struct Config<'a> {
     rootfs: RootFs<'a>,
 }
 
+/// What the engine finds in its environment. The last one has the C library give large memory back as soon as it is
+/// free (`mallopt`, `M_MMAP_THRESHOLD`): left alone, it raises that bound by itself and keeps what is below.
+const VARIABLES: [&str; 3] =
+    ["PATH=/", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt", "MALLOC_MMAP_THRESHOLD_=131072"];
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct RunConfig<'a> {
     user: &'static str,
-    env: [&'static str; 2],
+    env: [&'static str; 3],
     entrypoint: [String; 1],
     labels: Annotations<'a>,
 }
@@ -196,7 +201,7 @@ impl<'a> Config<'a> {
             os: "linux",
             config: RunConfig {
                 user: USER,
-                env: ["PATH=/", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
+                env: VARIABLES,
                 entrypoint: [format!("/{PROGRAM_PATH}")],
                 labels: Annotations::new(contents),
             },
@@ -268,6 +273,17 @@ mod tests {
         assert_eq!(one, two);
         let other = pack(&Contents { program: b"programme", ..contents() }).unwrap();
         assert_ne!(one.manifest.digest, other.manifest.digest);
+    }
+
+    #[test]
+    fn an_image_that_a_container_engine_builds_has_the_same_variables() {
+        let recipe = include_str!("../../processor/Containerfile.processor");
+        for variable in VARIABLES {
+            assert!(recipe.contains(variable), "{variable}");
+        }
+        let config: Value =
+            serde_json::from_slice(&pack(&contents()).unwrap().config.bytes).unwrap();
+        assert_eq!(config["config"]["Env"], serde_json::json!(VARIABLES));
     }
 
     #[test]

@@ -41,6 +41,13 @@ pub(crate) static ALL: &[Bench] = &[
         arguments: &["stages"],
         purpose: "of that the stages alone, as ratios to inflating",
     },
+    Bench {
+        name: "memory",
+        package: "mtlog-processor",
+        target: "engine",
+        arguments: &["memory"],
+        purpose: "of that the memory of large objects, alone and several at once",
+    },
 ];
 
 /// Returns the benchmark with this name.
@@ -52,8 +59,9 @@ pub(crate) fn named(name: &str) -> Result<&'static Bench> {
 
 /// Runs the given benchmarks, or all of them.
 pub(crate) fn run(repository: &Repository, chosen: &[&'static Bench]) -> Result<()> {
-    // The stages are part of the engine's run.
-    let all = || ALL.iter().filter(|bench| bench.name != "stages").collect();
+    // The others are parts of the engine's run.
+    let is_whole = |bench: &&Bench| bench.arguments.is_empty();
+    let all = || ALL.iter().filter(is_whole).collect();
     let benches: Vec<&Bench> = if chosen.is_empty() { all() } else { chosen.to_vec() };
     for bench in benches {
         let target = ["bench", "--locked", "--package", bench.package, "--bench", bench.target];

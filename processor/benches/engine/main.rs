@@ -1,7 +1,7 @@
 //! How fast the engine is and how much memory it takes, as ratios to references of the same run.
 //!
 //! `cargo xtask bench engine` for everything, `cargo xtask bench stages` for the part that needs
-//! neither network nor other programs. A number behind `--` is the size of the objects in MB.
+//! neither network nor other programs, `cargo xtask bench memory` for the memory of large objects. A number behind `--` is the size of the objects in MB.
 //!
 //! Stages are timed by the processor time of their thread, and the best of several rounds counts:
 //! other work on the machine only ever adds time. Seconds say something about the machine, ratios
@@ -44,15 +44,21 @@ fn main() -> ExitCode {
     let megabytes = words.iter().find_map(|word| word.parse().ok()).unwrap_or(DEFAULT_MEGABYTES);
     let bytes = megabytes * 1_000_000;
     let mut table = Table::default();
-    let stages = Stages::measure(bytes);
-    stages.print();
-    stages.judge(&mut table);
-    if !words.iter().any(|word| word == "stages") {
-        python::judge(&mut table, &stages);
-        process::judge(&mut table, &stages);
-        small::judge(&mut table);
+    // A part by itself, or all of them.
+    let is_alone = |part: &str| words.iter().any(|word| word == part);
+    if !is_alone("memory") {
+        let stages = Stages::measure(bytes);
+        stages.print();
+        stages.judge(&mut table);
+        if !is_alone("stages") {
+            python::judge(&mut table, &stages);
+            process::judge(&mut table, &stages);
+            small::judge(&mut table);
+            process::judge_start(&mut table);
+        }
+    }
+    if !is_alone("stages") {
         process::judge_memory(&mut table);
-        process::judge_start(&mut table);
     }
     table.print();
     if table.is_held() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

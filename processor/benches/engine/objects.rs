@@ -149,7 +149,7 @@ fn message(numbers: &mut Numbers) -> String {
         ["/api/v1/orders", "/api/v1/orders/items", "/api/v1/customers", "/healthz"];
     let path = PATHS.get(usize::try_from(numbers.below(4)).unwrap()).unwrap();
     let (order, took) = (numbers.below(100_000), numbers.below(2_000));
-    let request = format!("{:08x}{:08x}", numbers.below(1 << 31), numbers.below(1 << 31));
+    let request: String = (0..4).map(|_| format!("{:08x}", numbers.below(1 << 31))).collect();
     if numbers.below(5) == 0 {
         return format!(
             concat!(

@@ -11,7 +11,10 @@ use flate2::bufread::MultiGzDecoder;
 use memchr::{memchr_iter, memmem};
 use mtlog_processor::{
     decode::{Decoded, Decoder, Limits, LogEvent, Options, Reading, gzip::Inflater},
-    model::{events::Segment, ids::LogStreamName},
+    model::{
+        events::{Batch, Segment},
+        ids::LogStreamName,
+    },
     ports::{Access, LogTarget},
     stages,
 };
@@ -32,15 +35,14 @@ const SMALL_REPEATS: usize = 40;
 /// Something that is done to an object.
 type Run = fn(&Object);
 
-const STAGES: [(&str, Run); 10] = [
+const STAGES: [(&str, Run); 9] = [
     (INFLATE, inflate_with_flate2),
     ("inflate", inflate),
     ("inflate, split: search the ends of records", search),
     ("decode with serde_json: inflate, split, message, timestamp", decode_plainly),
     ("decode: inflate, split, message, timestamp", decode),
-    ("... and gather into segments", gather),
-    ("... and cut into batches", cut),
-    ("... and write the bodies", write),
+    ("... and write events into segments", gather),
+    ("... and make them requests", write),
     (CHAIN, chain),
     ("decode of what is not compressed", decode_uncompressed),
 ];
@@ -245,40 +247,26 @@ fn gather(object: &Object) {
     stages::segments(&object.compressed[..], Options::default(), black_box).unwrap();
 }
 
-fn cut(object: &Object) {
-    with_batches(object, |batch| {
-        black_box(batch);
-    });
-}
-
 fn write(object: &Object) {
-    with_bodies(object, |body| {
+    with_bodies(object, |_, body| {
         black_box(body);
     });
 }
 
 fn chain(object: &Object) {
-    with_bodies(object, |body| {
+    with_bodies(object, |_, body| {
         black_box(Sha256::digest(body));
     });
 }
 
-fn with_bodies(object: &Object, mut visit: impl FnMut(&[u8])) {
-    let (target, mut body) = (target(), Vec::new());
-    with_batches(object, |batch| {
-        body.clear();
-        stages::write_body(&mut body, &target, batch);
-        visit(&body);
-    });
-}
-
-fn with_batches(object: &Object, mut visit: impl FnMut(&mtlog_processor::model::events::Batch)) {
-    let each = |segment: Segment| {
-        let segment = Arc::new(segment);
-        stages::batches(&segment).for_each(|batch| visit(&batch));
+fn with_bodies(object: &Object, mut visit: impl FnMut(&Batch, &[u8])) {
+    let target = target();
+    let send = |segment: Segment| {
+        let (segment, batches) = stages::batches(segment, &target);
+        batches.for_each(|batch| visit(&batch, &stages::body(&target, &batch)));
         Arc::try_unwrap(segment).unwrap_or_default()
     };
-    stages::segments(&object.compressed[..], Options::default(), each).unwrap();
+    stages::segments(&object.compressed[..], Options::default(), send).unwrap();
 }
 
 fn target() -> LogTarget {
@@ -297,10 +285,7 @@ fn target() -> LogTarget {
 /// Counts what the chain makes of an object: events, and bytes of bodies.
 pub(crate) fn count(object: &Object) -> (u64, u64) {
     let (mut events, mut bytes) = (0, 0);
-    let (target, mut body) = (target(), Vec::new());
-    with_batches(object, |batch| {
-        body.clear();
-        stages::write_body(&mut body, &target, batch);
+    with_bodies(object, |batch, body| {
         events += batch.len() as u64;
         bytes += body.len() as u64;
     });

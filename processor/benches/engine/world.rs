@@ -68,6 +68,8 @@ impl World {
             ("SQS_QUEUE_URL", queue.clone()),
             ("SOURCE_BUCKET", BUCKET.to_owned()),
             ("AWS_S3_USE_PATH_STYLE", "true".to_owned()),
+            // As images have it.
+            ("MALLOC_MMAP_THRESHOLD_", "131072".to_owned()),
         ]);
         Self { fake, queue, program: program.to_owned(), variables }
     }

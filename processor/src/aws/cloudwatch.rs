@@ -43,7 +43,7 @@ use crate::{
         session::{Session, sdk_region},
     },
     model::events::Batch,
-    ports::{Access, Fault, FaultClass, LogSink, LogTarget, PutReport},
+    ports::{Access, Enclosure, Fault, FaultClass, LogSink, LogTarget, PutReport},
 };
 
 /// CloudWatch Logs in the customers' accounts.
@@ -180,6 +180,10 @@ impl LogSink for CloudWatchSink {
         batch: &'a Batch,
     ) -> BoxFuture<'a, Result<PutReport, Fault>> {
         self.put(target, batch).boxed()
+    }
+
+    fn enclosure(&self, target: &LogTarget) -> Option<Enclosure> {
+        Some(body::enclosure(target))
     }
 
     fn create_stream<'a>(&'a self, target: &'a LogTarget) -> BoxFuture<'a, Result<(), Fault>> {

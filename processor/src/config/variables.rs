@@ -58,7 +58,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "MEMORY_BUDGET_MIB",
         "memory for objects in work, 32 or more; bounds MAX_CONCURRENCY at 4 MiB each, and the rest makes them faster",
-        "48",
+        "44",
     ),
     variable(
         "VISIBILITY_TIMEOUT",

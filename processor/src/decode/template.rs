@@ -207,7 +207,7 @@ impl Template {
                     match hole.role {
                         Role::Message => message = Some((len, body)),
                         Role::Timestamp => timestamp_ms = Some(timestamp::parse_body(value)?),
-                        Role::Other => value.is_ascii().then_some(())?,
+                        Role::Other => body.is_ascii.then_some(())?,
                     }
                     body.len
                 }

@@ -1,6 +1,6 @@
 //! Decodes an object's bytes into segments, on a thread that may block.
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use crate::{
     decode::{
@@ -28,14 +28,15 @@ pub(crate) enum ContentFault {
     Cut(BadReason),
 }
 
-/// How many segments of one object are in memory: one is filled while the other is sent.
-const SEGMENTS: usize = 2;
-
 /// Where the decoding thread leaves full segments and finds emptied ones.
 #[derive(Debug)]
 pub(crate) struct Outlet {
     full: mpsc::Sender<Held>,
     emptied: mpsc::Receiver<Held>,
+    budget: Budget,
+    /// How many segments there are: with the builder, under way, and here. One is the object's own.
+    segments: usize,
+    most_segments: usize,
 }
 
 /// Where full segments come from and emptied ones go to.
@@ -45,15 +46,15 @@ pub(crate) struct Segments {
     emptied: mpsc::Sender<Held>,
 }
 
-/// Connects a decoding thread with whoever sends its segments.
-pub(crate) fn channel(budget: &Budget) -> (Outlet, Segments) {
-    let (full_sender, full) = mpsc::channel(SEGMENTS);
-    let (emptied_sender, emptied) = mpsc::channel(SEGMENTS);
-    // The builder starts with the memory of the first segment; here is that of the others.
-    for _ in 1..SEGMENTS {
-        drop(emptied_sender.try_send(Held::new(budget)));
-    }
-    (Outlet { full: full_sender, emptied }, Segments { full, emptied: emptied_sender })
+/// Connects a decoding thread with whoever sends its segments, `in_flight` at a time if there is memory for them.
+pub(crate) fn channel(budget: &Budget, in_flight: usize) -> (Outlet, Segments) {
+    // One more is filled meanwhile.
+    let most_segments = in_flight + 1;
+    let (full_sender, full) = mpsc::channel(most_segments);
+    let (emptied_sender, emptied) = mpsc::channel(most_segments);
+    let budget = budget.clone();
+    let outlet = Outlet { full: full_sender, emptied, budget, segments: 1, most_segments };
+    (outlet, Segments { full, emptied: emptied_sender })
 }
 
 impl Segments {
@@ -70,14 +71,47 @@ impl Segments {
 }
 
 impl Outlet {
+    /// Passes on what was gathered up to `end`, and waits for memory for the next segment. Whether anybody wants that.
+    fn pass_on(&mut self, builder: &mut SegmentBuilder, end: RecordPlace) -> bool {
+        self.send(builder, end) && self.refill(builder)
+    }
+
     /// Passes on what was gathered up to `end`. Whether somebody took it, or there was nothing.
-    fn pass_on(&self, builder: &mut SegmentBuilder, end: RecordPlace) -> bool {
+    fn send(&self, builder: &mut SegmentBuilder, end: RecordPlace) -> bool {
         builder.take(end).is_none_or(|segment| self.full.blocking_send(segment).is_ok())
     }
 
-    /// Waits for memory for the next segment. Whether there will be any.
+    /// Finds memory for the next segment: that of one that is done with, or more, or it waits. Whether there is any.
     fn refill(&mut self, builder: &mut SegmentBuilder) -> bool {
-        self.emptied.blocking_recv().map(|segment| builder.reuse(segment)).is_some()
+        let mut may_grow = true;
+        loop {
+            let done = match self.emptied.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    let more = if may_grow { self.one_more() } else { None };
+                    more.or_else(|| self.emptied.blocking_recv())
+                }
+                done => done.ok(),
+            };
+            match done {
+                None => return false,
+                // Others get it. The object's own is never given up, so one is left.
+                Some(done) if done.is_wanted_elsewhere(&self.budget) => {
+                    self.segments -= 1;
+                    may_grow = false;
+                }
+                Some(done) => {
+                    builder.reuse(done);
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn one_more(&mut self) -> Option<Held> {
+        let more =
+            if self.segments < self.most_segments { Held::further(&self.budget) } else { None };
+        self.segments += usize::from(more.is_some());
+        more
     }
 }
 
@@ -133,9 +167,14 @@ pub(crate) fn decode(
     };
     let mut cut = None;
     let mut first_bad = None;
+    // The place after the last record that was gathered.
+    let mut end = from;
     let mut result = loop {
         match decoder.next() {
             Ok(Some(Decoded::Event(event))) => {
+                if !builder.takes(&event.message) && !outlet.pass_on(&mut builder, end) {
+                    break Err(ContentFault::NotWanted);
+                }
                 builder.push_event(event.position.index, event.timestamp_ms, &event.message);
             }
             Ok(Some(Decoded::Bad(bad))) => {
@@ -149,15 +188,13 @@ pub(crate) fn decode(
             Err(DecodeError::Read(_)) => break Err(ContentFault::Interrupted),
             Err(DecodeError::Gzip(error)) => break Err(ContentFault::Gzip(error)),
         }
-        if builder.is_full() {
-            let end = place(decoder.resume_point());
-            if !outlet.pass_on(&mut builder, end) || !outlet.refill(&mut builder) {
-                break Err(ContentFault::NotWanted);
-            }
+        end = place(decoder.resume_point());
+        if builder.is_full() && !outlet.pass_on(&mut builder, end) {
+            break Err(ContentFault::NotWanted);
         }
     };
     if !matches!(result, Err(ContentFault::NotWanted))
-        && !outlet.pass_on(&mut builder, place(decoder.resume_point()))
+        && !outlet.send(&mut builder, place(decoder.resume_point()))
     {
         result = Err(ContentFault::NotWanted);
     }

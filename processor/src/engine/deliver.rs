@@ -2,33 +2,31 @@
 //!
 //! Three things run side by side, each ahead of the next by a bounded amount:
 //! fetching bytes, decoding them into segments, sending segments. A segment is
-//! committed when every event of it is settled.
+//! committed when every event of it and of those before it is settled.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesOrdered};
 use tracing::warn;
 
 use crate::{
     decode::{BadReason, Options},
     engine::{
         Context, batch,
-        budget::Grant,
         classify::outcome_of,
         content::{self, ContentFault, DecodeReport, Segments},
         put::{Putter, Settled},
         read::{self, OpenObject},
         retry::Failure,
-        segment::SegmentBuilder,
+        segment::{Held, SegmentBuilder, Sizes},
         stop::Stop,
     },
     error_chain::Chain,
     metrics::Metric,
     model::{
-        events::Segment,
         ids::{LogGroupName, LogStreamName},
         key::LogObject,
         notification::ObjectRef,
@@ -38,7 +36,7 @@ use crate::{
     ports::{Access, Fault, FaultClass, LogTarget},
 };
 
-/// What the body of one call takes, about: a full batch of messages of usual length.
+/// What a body takes that is written anew, about: a full batch of messages of usual length.
 pub(crate) const BODY_BYTES: usize = 1_250_000;
 /// How often an object that changes while it is read is started afresh.
 const RESTARTS: u32 = 3;
@@ -195,14 +193,15 @@ async fn pass(
         fallback_timestamp_ms: opened.info.last_modified_ms,
         ..Options::default()
     };
-    let builder = SegmentBuilder::new(
-        context.settings.max_message_bytes,
-        tag(work.object, &opened.info.etag),
-        context.budget.clone(),
-    );
+    let sizes = Sizes {
+        max_message_bytes: context.settings.max_message_bytes,
+        max_events: context.settings.max_batch_events,
+        object_tag: tag(work.object, &opened.info.etag),
+    };
+    let builder = SegmentBuilder::new(sizes);
     let from = progress.next;
     let (chunk_sender, chunk_reader) = read::channel();
-    let (outlet, segments) = content::channel(&context.budget);
+    let (outlet, segments) = content::channel(&context.budget, context.settings.puts_in_flight);
 
     let decoding = tokio::task::spawn_blocking(move || {
         content::decode(chunk_reader, options, from, builder, outlet)
@@ -251,7 +250,9 @@ fn judge(
     }
 }
 
-/// Sends the segments one after the other and notes each in `progress`.
+/// Sends the segments, some at a time, and notes each in `progress` when all before it are settled too.
+///
+/// After a failure no further one is started, and what is under way ends by itself: its answer may have been on its way.
 async fn send_all(
     context: &Context,
     work: &LogWork<'_>,
@@ -259,32 +260,106 @@ async fn send_all(
     progress: &mut Progress,
     stop: &Stop,
 ) -> Result<(), Failure> {
-    let putter = Putter::new(context, stop, work.retention_days);
-    while let Some(mut held) = segments.next().await {
-        if let Some(reason) = stop.reason() {
-            return Err(Failure::Stopped(reason));
+    let sender = Sender {
+        context,
+        work,
+        putter: Putter::new(context, stop, work.retention_days),
+        stop,
+        has_failed: AtomicBool::new(false),
+        own_body: tokio::sync::Mutex::default(),
+    };
+    let mut sending = FuturesOrdered::new();
+    let mut failure = None;
+    let mut more = true;
+    loop {
+        let may_start = more
+            && sending.len() < context.settings.puts_in_flight
+            && !sender.has_failed.load(Ordering::Relaxed);
+        tokio::select! {
+            held = segments.next(), if may_start => match held {
+                Some(held) => sending.push_back(sender.send(held)),
+                None => more = false,
+            },
+            Some(sent) = sending.next() => match sent {
+                Ok((held, settled)) if failure.is_none() => {
+                    progress.ledger += settled.ledger;
+                    progress.ledger.read += held.segment.read;
+                    progress.ledger.undecodable += held.segment.undecodable;
+                    progress.next = held.segment.end;
+                    failure = note(context, work, progress).await.err();
+                    context.meter.add(Metric::RecordsSplit, "", held.segment.split);
+                    context.meter.add(Metric::SegmentsCommitted, "", 1);
+                    segments.give_back(held);
+                }
+                Ok(_) => context.meter.add(Metric::SegmentsResent, "", 1),
+                Err(sent) => {
+                    context.meter.add(Metric::SegmentsResent, "", 1);
+                    failure = failure.or(Some(sent));
+                }
+            },
+            else => break,
         }
-        let segment = Arc::new(std::mem::take(&mut held.segment));
-        match send_segment(context, work, &putter, &segment).await {
-            Ok(settled) => {
-                progress.ledger += settled.ledger;
-                progress.ledger.read += segment.read;
-                progress.ledger.undecodable += segment.undecodable;
-                progress.next = segment.end;
-                note(context, work, progress).await?;
-                context.meter.add(Metric::RecordsSplit, "", segment.split);
-                context.meter.add(Metric::SegmentsCommitted, "", 1);
-                // All batches of it are gone, so nobody else holds it.
-                held.segment = Arc::try_unwrap(segment).unwrap_or_default();
-                segments.give_back(held);
-            }
-            Err(failure) => {
-                context.meter.add(Metric::SegmentsResent, "", 1);
-                return Err(failure);
-            }
+        if failure.is_some() {
+            sender.has_failed.store(true, Ordering::Relaxed);
         }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
+}
+
+/// What sends the segments of one object.
+struct Sender<'a> {
+    context: &'a Context,
+    work: &'a LogWork<'a>,
+    putter: Putter<'a>,
+    stop: &'a Stop,
+    /// Whether a segment could not be sent.
+    has_failed: AtomicBool,
+    /// The memory for one body that every object has.
+    own_body: tokio::sync::Mutex<()>,
+}
+
+impl Sender<'_> {
+    /// Sends all batches of a segment, one after the other, and returns it with nothing but its memory and its counts.
+    async fn send(&self, mut held: Held) -> Result<(Held, Settled), Failure> {
+        let result = self.send_batches(&mut held).await;
+        self.has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result.map(|settled| (held, settled))
+    }
+
+    async fn send_batches(&self, held: &mut Held) -> Result<Settled, Failure> {
+        if let Some(reason) = self.stop.reason() {
+            return Err(Failure::Stopped(reason));
+        }
+        let segment = std::mem::take(&mut held.segment);
+        let Context { sink, settings, budget, .. } = self.context;
+        let (segment, batches) = batch::cut(segment, settings.max_batch_events, |day| {
+            sink.enclosure(&target(self.work, day))
+        });
+        let mut settled = Settled::default();
+        for one in batches {
+            // A body that is written anew needs memory, of which every object has some of its own.
+            let is_written = !one.batch.is_request();
+            let shared = is_written.then(|| budget.try_take(BODY_BYTES)).flatten();
+            let own = if is_written && shared.is_none() {
+                Some(self.own_body.lock().await)
+            } else {
+                None
+            };
+            let one = self.putter.put(&target(self.work, one.day), one.batch).await?;
+            drop((shared, own));
+            settled.ledger += one.ledger;
+            settled.suspects += one.suspects;
+        }
+        // Nothing was accepted yet: the destination itself may be what is wrong, and its owner can mend that.
+        if settled.suspects > 0 && !self.putter.destination_accepts() {
+            return Err(Failure::Fault(
+                Fault::new(FaultClass::Invalid, "PutLogEvents").with_code("EveryBatchRefused"),
+            ));
+        }
+        // All batches of it are gone, so nobody else holds it.
+        held.segment = Arc::try_unwrap(segment).unwrap_or_else(|shared| shared.without_events());
+        Ok(settled)
+    }
 }
 
 /// Keeps the progress where another process finds it. Only the loss of the work itself breaks it off.
@@ -299,54 +374,6 @@ async fn note(context: &Context, work: &LogWork<'_>, progress: &Progress) -> Res
             Ok(())
         }
     }
-}
-
-/// Sends all batches of a segment, a few at a time. After a failure no further one is started.
-async fn send_segment(
-    context: &Context,
-    work: &LogWork<'_>,
-    putter: &Putter<'_>,
-    segment: &Arc<Segment>,
-) -> Result<Settled, Failure> {
-    let failed = AtomicBool::new(false);
-    let batches = batch::cut(segment, context.settings.max_batch_events);
-    let puts = stream::iter(batches).map(|one| {
-        let failed = &failed;
-        async move {
-            if failed.load(Ordering::Relaxed) {
-                return Ok(Settled::default());
-            }
-            let result = putter.put(&target(work, one.day), one.batch).await;
-            failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            result
-        }
-    });
-    // One call at a time is an object's own; each further one needs memory for its body.
-    let further: Vec<Grant> = (1..context.settings.puts_in_flight)
-        .map_while(|_| context.budget.try_take(BODY_BYTES))
-        .collect();
-    let mut puts = puts.buffer_unordered(1 + further.len());
-    let mut settled = Settled::default();
-    let mut failure = None;
-    while let Some(result) = puts.next().await {
-        match result {
-            Ok(one) => {
-                settled.ledger += one.ledger;
-                settled.suspects += one.suspects;
-            }
-            Err(first) => failure = failure.or(Some(first)),
-        }
-    }
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
-    // Nothing was accepted yet: the destination itself may be what is wrong, and its owner can mend that.
-    if settled.suspects > 0 && !putter.destination_accepts() {
-        return Err(Failure::Fault(
-            Fault::new(FaultClass::Invalid, "PutLogEvents").with_code("EveryBatchRefused"),
-        ));
-    }
-    Ok(settled)
 }
 
 fn target(work: &LogWork<'_>, day: i64) -> LogTarget {

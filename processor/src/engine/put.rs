@@ -227,12 +227,12 @@ mod tests {
     use super::*;
     use crate::{
         decode::message::Message,
-        engine::segment::{MAX_MESSAGE_BYTES, SegmentBuilder},
+        engine::segment::{SegmentBuilder, Sizes},
         model::events::RecordPlace,
     };
 
     fn batch(count: u32) -> Batch {
-        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        let mut builder = SegmentBuilder::new(Sizes::default());
         (0..count).for_each(|_| builder.push_event(0, 0, &Message::from_text("x").unwrap()));
         Batch::new(
             Arc::new(builder.take(RecordPlace::default()).unwrap().segment),

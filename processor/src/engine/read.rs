@@ -145,13 +145,13 @@ async fn pass_on(
     position: &mut u64,
     meter: &Meter,
 ) -> Result<Listener, Fault> {
-    while let Some(bytes) = body.bytes.next().await {
+    // Asked for when there is room for it, so that no chunk waits here.
+    while let Ok(room) = sender.0.reserve().await {
+        let Some(bytes) = body.bytes.next().await else { return Ok(Listener::Present) };
         let bytes = bytes?;
         *position += bytes.len() as u64;
         meter.add(Metric::BytesCompressed, "", bytes.len() as u64);
-        if sender.0.send(Chunk::Bytes(bytes)).await.is_err() {
-            return Ok(Listener::Gone);
-        }
+        room.send(Chunk::Bytes(bytes));
     }
-    Ok(Listener::Present)
+    Ok(Listener::Gone)
 }

@@ -1,24 +1,20 @@
 //! Gathers decoded records into segments.
 //!
-//! A segment is a run of records in file order. It is the unit of commitment:
-//! after a failure at most one segment is sent again.
+//! A segment is a run of records in file order that fills one call, if memory allows. It is the unit of commitment:
+//! after a failure the segments that were under way are sent again, and no other.
 
 use std::ops::Range;
 
 use crate::{
     decode::message::Message,
     engine::budget::{Budget, Grant},
-    model::events::{EVENT_OVERHEAD_BYTES, EventSpan, MAX_BATCH_BYTES, RecordPlace, Segment},
+    model::events::{
+        EVENT_OVERHEAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, RecordPlace, Segment,
+    },
 };
 
-/// A segment is closed when its messages reach this many bytes.
-pub(crate) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
-/// A segment is closed when it has this many events.
-pub(crate) const SEGMENT_EVENTS: usize = 40_000;
-/// How much every segment may hold, whatever else is in work: the least share of an object.
-pub(crate) const OWN_SEGMENT_BYTES: usize = 512 * 1024;
-/// What a segment holds when it is full in both ways.
-const FULL_BYTES: usize = SEGMENT_BYTES + SEGMENT_EVENTS * size_of::<EventSpan>();
+/// The most that a segment holds: what fills one call with messages of usual length.
+const MAX_SEGMENT_BYTES: usize = MAX_BATCH_BYTES * 7 / 4;
 /// A segment is closed after this many records, even if none of them made an event.
 const SEGMENT_RECORDS: u64 = 200_000;
 /// Room for the marker of a part: `[mtlog part 2/5 0123abcd-42] `.
@@ -29,76 +25,73 @@ pub const MAX_MESSAGE_BYTES: usize = MAX_BATCH_BYTES - EVENT_OVERHEAD_BYTES;
 /// The longest message in the China regions, where the documentation still gives 256 KiB an event.
 pub const MAX_MESSAGE_BYTES_CHINA: usize = 256 * 1024 - EVENT_OVERHEAD_BYTES;
 
+/// What a segment is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Longer messages are split, in bytes of UTF-8.
+    pub(crate) max_message_bytes: usize,
+    /// The most events of one call.
+    pub(crate) max_events: usize,
+    /// Tells the parts of this object's messages from those of another.
+    pub(crate) object_tag: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { max_message_bytes: MAX_MESSAGE_BYTES, max_events: MAX_BATCH_EVENTS, object_tag: 0 }
+    }
+}
+
 /// Fills one segment after the other.
 #[derive(Debug)]
 pub(crate) struct SegmentBuilder {
-    max_message_bytes: usize,
-    /// Tells the parts of this object's messages from those of another.
-    object_tag: u32,
-    budget: Budget,
+    sizes: Sizes,
     current: Held,
 }
 
-/// A segment and what it holds of the shared memory.
-#[derive(Debug)]
+/// A segment and the memory that it has.
+#[derive(Debug, Default)]
 pub(crate) struct Held {
     pub(crate) segment: Segment,
-    grant: Grant,
+    /// What it takes of the shared memory, unless it is the object's own.
+    grant: Option<Grant>,
 }
 
 impl Held {
-    /// Returns an empty segment.
-    pub(crate) fn new(budget: &Budget) -> Self {
-        Self { segment: Segment::default(), grant: budget.nothing() }
+    /// Returns an empty segment beyond an object's own, if there is memory for it.
+    pub(crate) fn further(budget: &Budget) -> Option<Self> {
+        Some(Self { segment: Segment::default(), grant: Some(budget.try_take(MAX_SEGMENT_BYTES)?) })
     }
 
-    /// Goes on in the memory of a segment that is done with, or gives it back where others are short of it.
-    fn emptied(self, budget: &Budget) -> Self {
-        if self.grant.bytes() > budget.free() {
-            return Self::new(budget);
-        }
-        let Segment { mut json, mut events, .. } = self.segment;
-        json.clear();
-        events.clear();
-        Self { segment: Segment { json, events, ..Segment::default() }, grant: self.grant }
-    }
-
-    /// Whether the memory that the segment may use is used up, after a try to get more.
-    fn is_at_its_bound(&mut self) -> bool {
-        let held = self.segment.json.len() + self.segment.events.len() * size_of::<EventSpan>();
-        let mut room = OWN_SEGMENT_BYTES + self.grant.bytes();
-        while held >= room && room < FULL_BYTES {
-            if !self.grant.try_widen(room.min(FULL_BYTES - room)) {
-                return true;
-            }
-            room = OWN_SEGMENT_BYTES + self.grant.bytes();
-        }
-        held >= room
+    /// Whether somebody else could be short of the memory that this one takes.
+    pub(crate) fn is_wanted_elsewhere(&self, budget: &Budget) -> bool {
+        self.grant.is_some() && budget.free() < MAX_SEGMENT_BYTES
     }
 }
 
 impl SegmentBuilder {
-    /// Splits messages that are longer than `max_message_bytes`. Segments become as long as `budget` allows.
-    pub(crate) fn new(max_message_bytes: usize, object_tag: u32, budget: Budget) -> Self {
-        let current = Held::new(&budget);
-        Self { max_message_bytes, object_tag, budget, current }
-    }
-
-    /// Fills segments as if nothing else were in work.
-    pub(crate) fn unbounded(max_message_bytes: usize) -> Self {
-        Self::new(max_message_bytes, 0, Budget::new(usize::MAX))
+    pub(crate) fn new(sizes: Sizes) -> Self {
+        Self { sizes, current: Held::default() }
     }
 
     /// Goes on in the memory of a segment that is done with.
     pub(crate) fn reuse(&mut self, done: Held) {
-        self.current = done.emptied(&self.budget);
+        self.current = Held { segment: done.segment.emptied(), grant: done.grant };
+    }
+
+    /// Whether one call takes the message beside the events that are here.
+    pub(crate) fn takes(&self, message: &Message<'_>) -> bool {
+        let segment = &self.current.segment;
+        segment.events().is_empty()
+            || (segment.bytes() + message.text_len() + EVENT_OVERHEAD_BYTES <= MAX_BATCH_BYTES
+                && segment.events().len() < self.sizes.max_events)
     }
 
     /// Adds record number `record`. A negative time becomes the epoch: the service refuses the whole batch otherwise
     /// (`timestamp` has a minimum of 0 in the API model), and refuses the epoch by itself as too old.
     pub(crate) fn push_event(&mut self, record: u64, timestamp_ms: i64, message: &Message<'_>) {
         let timestamp_ms = timestamp_ms.max(0);
-        if message.text_len() <= self.max_message_bytes {
+        if message.text_len() <= self.sizes.max_message_bytes {
             self.append(timestamp_ms, message, 1);
         } else {
             self.append_parts(record, timestamp_ms, &message.text());
@@ -112,43 +105,35 @@ impl SegmentBuilder {
         self.current.segment.undecodable += 1;
     }
 
-    /// Whether the segment should be taken before the next record.
-    pub(crate) fn is_full(&mut self) -> bool {
+    /// Whether the segment should be taken before the next record, whatever that is.
+    pub(crate) fn is_full(&self) -> bool {
         let segment = &self.current.segment;
-        segment.json.len() >= SEGMENT_BYTES
-            || segment.events.len() >= SEGMENT_EVENTS
-            || segment.read >= SEGMENT_RECORDS
-            || self.current.is_at_its_bound()
+        segment.read >= SEGMENT_RECORDS || segment.held() >= MAX_SEGMENT_BYTES
     }
 
-    /// Returns what was gathered up to `end`, if there is any, and starts the next segment.
+    /// Returns what was gathered up to `end`, if there is any. The next segment has no memory yet.
     pub(crate) fn take(&mut self, end: RecordPlace) -> Option<Held> {
         if self.current.segment.read == 0 {
             return None;
         }
-        let mut held = std::mem::replace(&mut self.current, Held::new(&self.budget));
+        let mut held = std::mem::take(&mut self.current);
         held.segment.end = end;
         Some(held)
     }
 
     fn append(&mut self, timestamp_ms: i64, message: &Message<'_>, counts: u8) {
-        let segment = &mut self.current.segment;
-        let start = segment.json.len();
-        message.push_json(&mut segment.json);
-        let json = start..segment.json.len();
-        segment.events.push(EventSpan { timestamp_ms, json, text_len: message.text_len(), counts });
+        let write = |json: &mut Vec<u8>| message.push_json(json);
+        self.current.segment.push(timestamp_ms, message.text_len(), counts, write);
     }
 
     fn append_parts(&mut self, record: u64, timestamp_ms: i64, text: &str) {
-        let parts = cut_at_characters(text, self.max_message_bytes.saturating_sub(MARKER_BYTES));
+        let Sizes { max_message_bytes, object_tag, .. } = self.sizes;
+        let parts = cut_at_characters(text, max_message_bytes.saturating_sub(MARKER_BYTES));
         let count = parts.len();
         for (index, part) in parts.into_iter().enumerate() {
             let body = text.get(part).unwrap_or_default();
-            let marked = format!(
-                "[mtlog part {}/{count} {:08x}-{record}] {body}",
-                index + 1,
-                self.object_tag
-            );
+            let marked =
+                format!("[mtlog part {}/{count} {object_tag:08x}-{record}] {body}", index + 1);
             if let Some(message) = Message::from_text(&marked) {
                 self.append(timestamp_ms, &message, u8::from(index == 0));
             }
@@ -184,7 +169,7 @@ mod tests {
     use crate::model::events::Batch;
 
     fn messages(segment: Segment) -> Vec<String> {
-        let all = (0..u32::try_from(segment.events.len()).unwrap()).collect();
+        let all = (0..u32::try_from(segment.events().len()).unwrap()).collect();
         Batch::new(Arc::new(segment), all).events().map(|event| event.text()).collect()
     }
 
@@ -192,18 +177,27 @@ mod tests {
         builder.push_event(7, at, &Message::from_text(text).unwrap());
     }
 
+    fn takes(builder: &SegmentBuilder, text: &str) -> bool {
+        builder.takes(&Message::from_text(text).unwrap())
+    }
+
     fn end(record: u64) -> RecordPlace {
         RecordPlace { record, ..RecordPlace::default() }
+    }
+
+    fn builder(max_message_bytes: usize) -> SegmentBuilder {
+        let sizes = Sizes { max_message_bytes, object_tag: 0xab, ..Sizes::default() };
+        SegmentBuilder::new(sizes)
     }
 
     #[test]
     fn a_message_at_the_limit_is_whole_and_one_beyond_is_split() {
         for (length, parts) in [(99, 1), (100, 1), (101, 3), (500, 14)] {
-            let mut builder = SegmentBuilder::new(100, 0xab, Budget::new(usize::MAX));
+            let mut builder = builder(100);
             push(&mut builder, 1, &"x".repeat(length));
             let segment = builder.take(end(8)).unwrap().segment;
-            assert_eq!(segment.events.len(), parts, "{length}");
-            assert_eq!(segment.events.iter().map(|span| u64::from(span.counts)).sum::<u64>(), 1);
+            assert_eq!(segment.events().len(), parts, "{length}");
+            assert_eq!(segment.events().iter().map(|span| u64::from(span.counts)).sum::<u64>(), 1);
             assert_eq!(
                 (segment.read, segment.end.record, segment.split),
                 (1, 8, u64::from(parts > 1))
@@ -214,7 +208,7 @@ mod tests {
 
     #[test]
     fn parts_say_which_they_are() {
-        let mut builder = SegmentBuilder::new(70, 0xab, Budget::new(usize::MAX));
+        let mut builder = builder(70);
         push(&mut builder, 1, &"é".repeat(40));
         let found = messages(builder.take(end(8)).unwrap().segment);
         assert_eq!(found[0], "[mtlog part 1/14 000000ab-7] ééé");
@@ -222,74 +216,86 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_full_by_bytes_by_events_and_by_records() {
-        let mut bytes = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
-        for _ in 0..4 {
-            assert!(!bytes.is_full());
-            push(&mut bytes, 0, &"x".repeat(1_000_000));
-        }
-        push(&mut bytes, 0, &"x".repeat(SEGMENT_BYTES - 4_000_001));
-        assert!(!bytes.is_full());
-        push(&mut bytes, 0, "x");
-        assert!(bytes.is_full());
+    fn a_segment_takes_what_one_call_takes() {
+        let mut bytes = SegmentBuilder::new(Sizes::default());
+        let half = "x".repeat(MAX_BATCH_BYTES / 2 - EVENT_OVERHEAD_BYTES);
+        push(&mut bytes, 0, &half);
+        assert!(takes(&bytes, &half) && !takes(&bytes, &format!("{half}x")));
+        push(&mut bytes, 0, &half);
+        assert!(!takes(&bytes, "x") && !bytes.is_full());
+        let segment = bytes.take(end(3)).unwrap().segment;
+        assert_eq!((segment.bytes(), segment.end.record), (MAX_BATCH_BYTES, 3));
+        // Alone, anything is taken: a long message is split, or fills a call by itself.
+        assert!(takes(&bytes, &"x".repeat(MAX_BATCH_BYTES + 1)));
+        assert!(bytes.take(end(3)).is_none());
 
-        let mut events = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
-        (0..SEGMENT_EVENTS).for_each(|_| push(&mut events, 0, "x"));
-        assert!(events.is_full());
-        assert_eq!(events.take(end(3)).unwrap().segment.end.record, 3);
-        assert!(!events.is_full());
-        assert!(events.take(end(3)).is_none());
+        let sizes = Sizes { max_events: 3, ..Sizes::default() };
+        let mut events = SegmentBuilder::new(sizes);
+        (0..3).for_each(|_| push(&mut events, 0, "x"));
+        assert!(!takes(&events, "x"));
+        drop(events.take(end(3)));
+        assert!(takes(&events, "x"));
 
-        let mut bad = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        let mut bad = SegmentBuilder::new(Sizes::default());
         (0..SEGMENT_RECORDS).for_each(|_| bad.push_undecodable());
         assert!(bad.is_full());
     }
 
     #[test]
-    fn a_segment_is_as_long_as_the_shared_memory_allows() {
-        let budget = Budget::new(OWN_SEGMENT_BYTES);
-        let filled = |builder: &mut SegmentBuilder| {
-            while !builder.is_full() {
-                push(builder, 0, &"x".repeat(1000));
-            }
-            builder.take(end(1)).unwrap()
-        };
-        let lengths = |held: &Held| held.segment.json.len() / OWN_SEGMENT_BYTES;
-        let mut first = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0, budget.clone());
-        let mut second = SegmentBuilder::new(MAX_MESSAGE_BYTES, 0, budget.clone());
-        let long = filled(&mut first);
-        assert!(long.segment.json.len() > OWN_SEGMENT_BYTES * 9 / 10);
-        assert_eq!((lengths(&filled(&mut second)), budget.free()), (0, 0));
-        // What is done with goes back to where the others find it.
-        first.reuse(long);
-        assert_eq!(budget.free(), OWN_SEGMENT_BYTES);
-        let long = filled(&mut second);
-        assert!(long.segment.json.len() > OWN_SEGMENT_BYTES * 9 / 10);
-        drop((first, second, long));
-        assert_eq!(budget.free(), OWN_SEGMENT_BYTES);
+    fn a_segment_of_many_escapes_is_full_before_a_call_is() {
+        let mut builder = SegmentBuilder::new(Sizes::default());
+        let control = "\u{1}".repeat(1000);
+        while !builder.is_full() {
+            assert!(takes(&builder, &control));
+            push(&mut builder, 0, &control);
+        }
+        // Six bytes stand for each.
+        let segment = builder.take(end(1)).unwrap().segment;
+        assert!((MAX_SEGMENT_BYTES..MAX_SEGMENT_BYTES + 6_100).contains(&segment.held()));
+        assert!(segment.bytes() < MAX_SEGMENT_BYTES / 5);
+    }
+
+    #[test]
+    fn a_further_segment_takes_of_what_all_objects_share_and_an_own_one_does_not() {
+        let budget = Budget::new(2 * MAX_SEGMENT_BYTES);
+        let (own, first) = (Held::default(), Held::further(&budget).unwrap());
+        assert!(!own.is_wanted_elsewhere(&budget) && !first.is_wanted_elsewhere(&budget));
+        let second = Held::further(&budget).unwrap();
+        assert!(Held::further(&budget).is_none());
+        assert!(!own.is_wanted_elsewhere(&budget) && first.is_wanted_elsewhere(&budget));
+        drop(second);
+        assert!(!first.is_wanted_elsewhere(&budget));
+        // It stays with the segment for as long as that is used again.
+        let mut builder = SegmentBuilder::new(Sizes::default());
+        builder.reuse(first);
+        push(&mut builder, 0, "x");
+        let used = builder.take(end(1)).unwrap();
+        assert_eq!(budget.free(), MAX_SEGMENT_BYTES);
+        drop(used);
+        assert_eq!(budget.free(), 2 * MAX_SEGMENT_BYTES);
     }
 
     #[test]
     fn nothing_of_a_segment_that_is_done_with_is_left() {
-        let mut builder = SegmentBuilder::new(40, 0, Budget::new(usize::MAX));
+        let mut builder = builder(40);
         push(&mut builder, 1, &"x".repeat(50));
         builder.push_undecodable();
-        let done = builder.take(end(2)).unwrap();
-        let room = done.segment.json.capacity();
+        let mut done = builder.take(end(2)).unwrap();
+        assert!(done.segment.enclose(b"the front of", b"and what is behind").is_some());
         builder.reuse(done);
         assert!(builder.take(end(2)).is_none());
         push(&mut builder, 9, "y");
         let next = builder.take(end(3)).unwrap().segment;
-        assert_eq!(next.json.capacity(), room);
         assert_eq!((next.read, next.undecodable, next.split), (1, 0, 0));
+        assert_eq!((next.bytes(), next.events().len()), (1 + EVENT_OVERHEAD_BYTES, 1));
         assert_eq!(messages(next), ["y"]);
     }
 
     #[test]
     fn a_negative_time_becomes_the_epoch() {
-        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        let mut builder = SegmentBuilder::new(Sizes::default());
         push(&mut builder, -5, "x");
-        assert_eq!(builder.take(end(1)).unwrap().segment.events[0].timestamp_ms, 0);
+        assert_eq!(builder.take(end(1)).unwrap().segment.events()[0].timestamp_ms, 0);
     }
 
     proptest! {

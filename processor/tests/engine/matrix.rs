@@ -39,7 +39,7 @@ pub(crate) const MATRIX: [(&str, &str); 65] = [
     ("group limit, denied; retention denied", "parked; only a warning"),
     ("1 and 3 refused events of 10,000", "found by halving, the rest delivered"),
     ("every batch refused", "bounded calls, parked"),
-    ("a batch fails in the middle of a segment", "only its segment is sent again"),
+    ("a batch fails in the middle of an object", "only the segments under way are sent again"),
     ("the entity is rejected", "delivered, a warning"),
     ("clock off by 20 and 2 minutes", "corrected or waited out, not parked"),
     ("AssumeRole throttled; 200 objects at once", "one call for each hop"),

@@ -150,7 +150,7 @@ fn scenario(case: &Case, real: &Real) -> Scenario {
         tenants: case.tenants,
         skew: 0.0,
         processor: real.processor * 1000.0 / f64::from(case.objects),
-        puts_per_segment: u32::try_from(puts).unwrap_or(u32::MAX),
+        puts: u32::try_from(puts).unwrap_or(u32::MAX),
         latencies: Latencies {
             get: case.get,
             put: case.put,

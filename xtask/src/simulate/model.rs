@@ -23,9 +23,8 @@ pub(crate) struct Scenario {
     pub(crate) skew: f64,
     /// Processor time that an object takes.
     pub(crate) processor: f64,
-    /// Segments of an object, and calls for each.
-    pub(crate) segments: u32,
-    pub(crate) puts_per_segment: u32,
+    /// Calls that an object takes.
+    pub(crate) puts: u32,
     pub(crate) latencies: Latencies,
     /// Calls of `PutLogEvents` that an account takes in a second.
     pub(crate) puts_per_second: f64,
@@ -47,8 +46,7 @@ impl Default for Scenario {
             tenants: 200,
             skew: 1.0,
             processor: 2.0,
-            segments: 1,
-            puts_per_segment: 1,
+            puts: 1,
             latencies: Latencies { get: 30.0, put: 60.0, receive: 10.0, query: 8.0, assume: 80.0 },
             puts_per_second: 5_000.0,
             busiest_puts_per_second: None,

@@ -1,8 +1,8 @@
 //! Runs a scenario: events in the order of their time.
 //!
 //! The rules are the engine's: a worker receives while it has free hands, shares them among tenants in turns, asks the
-//! tenant table once a minute and STS once in 48 minutes for each tenant, decodes one segment ahead of the one that it
-//! sends, sends up to four calls of a segment at a time, pauses after a throttle and repeats three times, then gives
+//! tenant table once a minute and STS once in 48 minutes for each tenant, sends up to four segments of an object at a
+//! time, each in one call, while it decodes one more, pauses after a throttle and repeats three times, then gives
 //! the message back.
 
 #![expect(
@@ -17,6 +17,8 @@ use std::{
 
 use super::model::{Numbers, Outcome, Scenario};
 
+/// Calls of one object that are under way at a time.
+const PUTS_IN_FLIGHT: u32 = 4;
 /// The most objects of one tenant that a worker works on at a time.
 const MOST_PER_TENANT: u32 = 4;
 /// The most messages that a worker holds.
@@ -97,9 +99,9 @@ struct Object {
     worker: usize,
     decoding: bool,
     decoded: u32,
-    sent: u32,
-    /// Calls of the segment that is being sent.
-    puts_open: u32,
+    /// Calls that are under way, and those that were answered.
+    under_way: u32,
+    answered: u32,
 }
 
 #[derive(Debug, Default)]
@@ -344,10 +346,8 @@ impl<'a> Run<'a> {
     }
 
     fn decode(&mut self, object: usize) {
-        let (number, each) = (
-            self.objects[object].worker,
-            self.scenario.processor / f64::from(self.scenario.segments),
-        );
+        let (number, each) =
+            (self.objects[object].worker, self.scenario.processor / f64::from(self.scenario.puts));
         self.objects[object].decoding = true;
         let now = self.now;
         let cores = &mut self.workers[number].cores;
@@ -364,31 +364,32 @@ impl<'a> Run<'a> {
         let state = &mut self.objects[object];
         state.decoding = false;
         state.decoded += 1;
-        if state.puts_open == 0 {
-            self.send(object);
-        }
+        self.send(object);
         self.go_on_decoding(object);
     }
 
-    /// One segment is filled while another is sent.
+    /// One segment is filled while others are sent.
     fn go_on_decoding(&mut self, object: usize) {
         let state = &self.objects[object];
         if !state.decoding
-            && state.decoded < self.scenario.segments
-            && state.decoded - state.sent < 2
+            && state.decoded < self.scenario.puts
+            && state.decoded - state.answered <= PUTS_IN_FLIGHT
         {
             self.decode(object);
         }
     }
 
     fn send(&mut self, object: usize) {
-        let puts = self.scenario.puts_per_segment;
-        self.objects[object].puts_open = puts;
         let work = self.work(object);
-        for _ in 0..puts {
-            if self.is_present(work) {
-                self.put(object, 0);
+        while self.is_present(work) {
+            let state = &mut self.objects[object];
+            if state.under_way == PUTS_IN_FLIGHT
+                || state.answered + state.under_way == state.decoded
+            {
+                return;
             }
+            state.under_way += 1;
+            self.put(object, 0);
         }
     }
 
@@ -419,18 +420,13 @@ impl<'a> Run<'a> {
 
     fn put_answered(&mut self, object: usize) {
         let state = &mut self.objects[object];
-        state.puts_open = state.puts_open.saturating_sub(1);
-        if state.puts_open > 0 {
-            return;
-        }
-        state.sent += 1;
-        if state.sent == self.scenario.segments {
+        state.under_way -= 1;
+        state.answered += 1;
+        if state.answered == self.scenario.puts {
             self.done(object);
             return;
         }
-        if state.decoded > state.sent {
-            self.send(object);
-        }
+        self.send(object);
         self.go_on_decoding(object);
     }
 
@@ -548,10 +544,18 @@ mod tests {
 
     #[test]
     fn sending_overlaps_with_decoding() {
-        let one = Scenario { objects: 1, tenants: 1, processor: 1_000.0, segments: 10, ..still() };
+        let one = Scenario { objects: 1, tenants: 1, processor: 1_000.0, puts: 10, ..still() };
         // Every segment takes 100 ms to decode and 100 ms to send: 11 steps, not 20.
         let seconds = run(&one).seconds;
         assert!((1.09..1.11).contains(&seconds), "{seconds}");
+    }
+
+    #[test]
+    fn four_calls_are_under_way_at_a_time() {
+        let one = Scenario { objects: 1, tenants: 1, processor: 10.0, puts: 10, ..still() };
+        // Nothing to decode: three rounds of at most four calls of 100 ms each.
+        let seconds = run(&one).seconds;
+        assert!((0.3..0.32).contains(&seconds), "{seconds}");
     }
 
     #[test]

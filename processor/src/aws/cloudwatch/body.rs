@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::{model::events::Batch, ports::LogTarget};
+use crate::{
+    model::events::Batch,
+    ports::{Enclosure, LogTarget},
+};
 
 /// Memory of requests that are through. A new request of a megabyte would otherwise touch new pages each time.
 #[derive(Debug, Default)]
@@ -49,32 +52,24 @@ impl Drop for Lent {
     }
 }
 
-/// Writes the body of `PutLogEvents` in awsJson1.1.
+/// What stands around the events in the body of `PutLogEvents` in awsJson1.1.
+pub(crate) fn enclosure(target: &LogTarget) -> Enclosure {
+    // Both names consist of characters that JSON takes as they are, but that is for their types to know.
+    let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let (group, stream) = (text(target.group.as_str()), text(target.stream.as_str()));
+    let front = format!(r#"{{"logGroupName":{group},"logStreamName":{stream},"logEvents":["#);
+    Enclosure { front: front.into_bytes(), back: b"]}" }
+}
+
+/// Writes the body of `PutLogEvents` for a batch that does not stand in its segment as a request.
 pub(crate) fn write_request(body: &mut Vec<u8>, target: &LogTarget, batch: &Batch) {
     const PER_EVENT: usize = r#"{"timestamp":1234567890123,"message":""},"#.len();
+    let Enclosure { front, back } = enclosure(target);
     let size: usize = batch.events().map(|event| event.json.len() + PER_EVENT).sum();
-    body.reserve(size + 256 + target.stream.as_str().len());
-    let text = |body: &mut Vec<u8>, text: &str| {
-        // Both names consist of characters that JSON takes as they are, but that is for their types to know.
-        body.extend(serde_json::to_string(text).unwrap_or_default().bytes());
-    };
-    body.extend_from_slice(br#"{"logGroupName":"#);
-    text(body, target.group.as_str());
-    body.extend_from_slice(br#","logStreamName":"#);
-    text(body, target.stream.as_str());
-    body.extend_from_slice(br#","logEvents":["#);
-    let mut number = itoa::Buffer::new();
-    for (index, event) in batch.events().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(br#"{"timestamp":"#);
-        body.extend_from_slice(number.format(event.timestamp_ms).as_bytes());
-        body.extend_from_slice(br#","message":""#);
-        body.extend_from_slice(event.json);
-        body.extend_from_slice(br#""}"#);
-    }
-    body.extend_from_slice(b"]}");
+    body.reserve(front.len() + size + back.len());
+    body.extend_from_slice(&front);
+    batch.write_elements(body);
+    body.extend_from_slice(back);
 }
 
 #[cfg(test)]
@@ -82,14 +77,14 @@ mod tests {
     use super::*;
     use crate::{
         decode::message::Message,
-        engine::segment::{MAX_MESSAGE_BYTES, SegmentBuilder},
+        engine::segment::{SegmentBuilder, Sizes},
         model::{events::RecordPlace, ids::LogStreamName},
         ports::Access,
     };
 
     #[test]
     fn the_body_is_what_the_service_expects() {
-        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        let mut builder = SegmentBuilder::new(Sizes::default());
         builder.push_event(0, 17, &Message::from_text("say \"é\"\n").unwrap());
         builder.push_event(1, 18, &Message::from_text("b").unwrap());
         let batch =
@@ -115,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_repeated_sends_what_was_written_for_the_first() {
-        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        let mut builder = SegmentBuilder::new(Sizes::default());
         builder.push_event(0, 17, &Message::from_text("a").unwrap());
         let segment = builder.take(RecordPlace::default()).unwrap().segment;
         let batch = Batch::new(Arc::new(segment), vec![0]);

@@ -117,13 +117,13 @@ mod tests {
     use super::*;
     use crate::{
         decode::message::Message,
-        engine::segment::SegmentBuilder,
+        engine::segment::{SegmentBuilder, Sizes},
         model::{events::RecordPlace, ids::LogStreamName},
         ports::Access,
     };
 
     fn batch(times_ms: &[i64]) -> Batch {
-        let mut builder = SegmentBuilder::unbounded(MAX_MESSAGE_BYTES);
+        let mut builder = SegmentBuilder::new(Sizes::default());
         for at in times_ms {
             builder.push_event(0, *at, &Message::from_text("say \"é\"\n").unwrap());
         }
