@@ -239,7 +239,7 @@ fn hint_for(fault: &Fault) -> Option<String> {
                 .to_owned(),
         ),
         FaultClass::Denied => {
-            Some(format!("the identity in use needs `{}`; `aws sts get-caller-identity` shows who it is", fault.action()))
+            Some(format!("the identity in use needs `{}`; `aws sts get-caller-identity` shows who it is", fault.permission()))
         }
         FaultClass::Transient => Some("check the network, the region and AWS_ENDPOINT_URL".to_owned()),
         FaultClass::Throttled => Some("AWS limits the rate of this call; run the same again in a minute".to_owned()),

@@ -1,6 +1,6 @@
 //! `mtlog image` against a registry and ECR, and against a container engine that writes down what it is told.
 
-mod stand_in;
+pub(crate) mod stand_in;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -65,7 +65,7 @@ impl Bed {
 }
 
 /// A static (1) or dynamic (3) x86-64 program by its one program header, with a content that does not compress.
-fn executable(segment: u32) -> Vec<u8> {
+pub(crate) fn executable(segment: u32) -> Vec<u8> {
     let mut bytes = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     bytes.extend(2_u16.to_le_bytes());
     bytes.extend(62_u16.to_le_bytes());
@@ -128,7 +128,7 @@ fn each_region_gets_the_image() {
 #[test]
 fn a_connection_that_is_cut_in_a_blob_is_tried_again() {
     let bed = Bed::new();
-    bed.ecr.trouble("PUT /v2/plain/blobs", 1, Trouble::Cut(100_000));
+    bed.ecr.trouble("PUT /v2/log-processor/blobs", 1, Trouble::Cut(100_000));
     bed.publish(&[]).exits(0).says(&["attempt 1 at sha256:", "is complete"]);
     assert_eq!(bed.ecr.tags().len(), 1);
 }
@@ -137,7 +137,13 @@ fn a_connection_that_is_cut_in_a_blob_is_tried_again() {
 fn a_registry_that_fails_leaves_no_tag_and_says_what_to_do() {
     let denied = r#"{"errors":[{"code":"DENIED","message":"no push"}]}"#;
     for (part, times, trouble, code, words) in [
-        ("PUT /v2/plain/blobs", 9, Trouble::Cut(100_000), 75, "carries on where this one ended"),
+        (
+            "PUT /v2/log-processor/blobs",
+            9,
+            Trouble::Cut(100_000),
+            75,
+            "carries on where this one ended",
+        ),
         ("POST", 9, Trouble::Status(503, "busy"), 75, "failed to upload blob"),
         ("HEAD", 9, Trouble::Status(429, ""), 75, "failed to look up blob"),
         ("POST", 1, Trouble::Status(403, denied), 3, "does not allow this login"),

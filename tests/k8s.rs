@@ -1,7 +1,7 @@
 //! The Kubernetes manifests: what they build to, that they agree with the rest, and `mtlog k8s`.
 
 mod agreement;
-mod cluster;
+pub(crate) mod cluster;
 mod golden;
 mod pipeline;
 

@@ -9,6 +9,8 @@ use aws_smithy_runtime_api::{client::result::SdkError, http::Response};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
+use super::permission;
+
 /// What kind of failure a call met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultClass {
@@ -115,9 +117,16 @@ impl Fault {
         self.message.as_deref()
     }
 
-    /// Returns the action as an IAM policy spells it.
+    /// Returns the call, `service:Operation`.
     pub fn action(&self) -> String {
         format!("{}:{}", self.service, self.operation)
+    }
+
+    /// Returns the permission that the call needs, as a policy spells it: the one that a refusal names, which may be for
+    /// something that AWS does on the caller's behalf, or else that of the call.
+    pub fn permission(&self) -> String {
+        let refused = self.message.as_deref().and_then(refused_permission);
+        refused.map_or_else(|| permission::of_call(&self.action()).to_owned(), str::to_owned)
     }
 
     /// Whether the same call may succeed a little later.
@@ -147,6 +156,21 @@ impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
+}
+
+/// Returns the permission that the message of a refusal names.
+fn refused_permission(message: &str) -> Option<&str> {
+    if is_unreadable_template(message) {
+        return Some("s3:GetObject");
+    }
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let name = rest.split_whitespace().next()?.trim_end_matches([',', '.']);
+    name.contains(':').then_some(name)
+}
+
+/// Whether CloudFormation could not read a template in S3, which it does as the caller.
+fn is_unreadable_template(message: &str) -> bool {
+    message.contains("S3 error: Access Denied")
 }
 
 /// CloudFormation has no code of its own for a stack that is not there.
@@ -226,6 +250,7 @@ fn classify(code: Option<&str>, message: Option<&str>, http_status: Option<u16>)
         | "TokenAlreadyExistsException"
         | "RepositoryAlreadyExistsException" => FaultClass::Conflict,
         _ if is_missing_stack(Some(code), message) => FaultClass::Missing,
+        _ if message.is_some_and(is_unreadable_template) => FaultClass::Denied,
         _ => match http_status {
             Some(500..) => FaultClass::Transient,
             Some(429) => FaultClass::Throttled,
@@ -270,6 +295,35 @@ mod tests {
         let reason = "Nested change set arn:aws:cloudformation:r:1:changeSet/a/b was not successfully created: Currently in FAILED.";
         assert_eq!(nested_change_set(reason), Some("arn:aws:cloudformation:r:1:changeSet/a/b"));
         assert_eq!(nested_change_set("Parameters: [X] must have values"), None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_permission_that_is_missing() {
+        let fault = |service, operation, message: Option<&str>| Fault {
+            service,
+            operation,
+            class: FaultClass::Denied,
+            code: None,
+            message: message.map(str::to_owned),
+            request_id: None,
+            source: None,
+        };
+        let sentence = "User: arn:aws:iam::111122223333:user/me is not authorized to perform: sqs:DeleteMessage on \
+                        resource: arn:aws:sqs:us-east-2:111122223333:x because no identity-based policy allows the \
+                        sqs:DeleteMessage action";
+        for (service, operation, message, permission) in [
+            ("s3", "HeadBucket", None, "s3:ListBucket"),
+            ("s3", "PutObject", Some("Access Denied"), "s3:PutObject"),
+            ("sqs", "StartMessageMoveTask", Some(sentence), "sqs:DeleteMessage"),
+            (
+                "cloudformation",
+                "CreateChangeSet",
+                Some("S3 error: Access Denied\nFor more information check ..."),
+                "s3:GetObject",
+            ),
+        ] {
+            assert_eq!(fault(service, operation, message).permission(), permission);
+        }
     }
 
     #[test]

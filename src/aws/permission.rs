@@ -3,8 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html>.
 
 /// Calls whose permission has another name, as `service:Operation` and as a policy spells it.
-const RENAMED: [(&str, &str); 12] = [
-    ("cloudformation:DescribeEvents", "cloudformation:DescribeEvents"),
+const RENAMED: [(&str, &str); 14] = [
     ("s3:CompleteMultipartUpload", "s3:PutObject"),
     ("s3:CreateMultipartUpload", "s3:PutObject"),
     ("s3:GetBucketEncryption", "s3:GetEncryptionConfiguration"),
@@ -16,6 +15,9 @@ const RENAMED: [(&str, &str); 12] = [
     ("s3:ListObjectsV2", "s3:ListBucket"),
     ("s3:PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
     ("s3:UploadPart", "s3:PutObject"),
+    ("sqs:ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
+    ("sqs:DeleteMessageBatch", "sqs:DeleteMessage"),
+    ("sqs:SendMessageBatch", "sqs:SendMessage"),
 ];
 
 /// Returns the permission that the call `service:Operation` needs.

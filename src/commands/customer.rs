@@ -212,7 +212,7 @@ fn stack_check(stack: &Stack) -> Check {
 fn unclear(check: CheckName, fault: &Fault) -> Check {
     let made = Check::new(check, Verdict::Inconclusive, fault.to_string());
     if fault.class() == FaultClass::Denied {
-        made.fix(format!("the identity in use needs {}", fault.action()))
+        made.fix(format!("the identity in use needs `{}`", fault.permission()))
     } else {
         made
     }

@@ -176,8 +176,12 @@ pub async fn prepare(
                 return Ok(Prepared::NoChanges);
             }
             Ok((ChangeSetState::Failed(reason), _)) => {
-                let checks = checks(client, &ids.change_set, &reason).await;
-                discard(client, &ids, request.kind).await?;
+                let mut checks = checks(client, &ids.change_set, &reason).await;
+                // That it cannot be deleted as well must not hide why it failed.
+                if let Err(error) = discard(client, &ids, request.kind).await {
+                    let causes = crate::error::chain(&error).join(": ");
+                    checks.push(format!("the change set stays: {causes}"));
+                }
                 return Err(ExecuteError::ChangeSetRefused {
                     stack: stack.to_owned(),
                     reason,

@@ -291,7 +291,8 @@ const KNOWN: &[Known] = &[
         "MT022",
         "a nested template cannot be read",
         "CloudFormation could not fetch a nested template from the bucket: it is missing, or the identity may not read it.",
-        "Deploy again: mtlog uploads what is missing. If it is refused, look at the bucket's policy and --bucket.",
+        "Deploy again: mtlog uploads what is missing. If it is refused, the identity in use needs `s3:GetObject` on the \
+         objects of the bucket of templates; look at the bucket's policy and --bucket as well.",
         &[
             &["S3 error"],
             &["S3 error", "Access Denied"],

@@ -3,10 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    aws::{
-        fault::{Fault, FaultClass},
-        permission,
-    },
+    aws::fault::{Fault, FaultClass},
     error,
 };
 
@@ -42,7 +39,7 @@ impl<T> Reading<T> {
     /// Says why a call brought nothing.
     pub fn missing(fault: &Fault) -> Self {
         if fault.class() == FaultClass::Denied {
-            return Self::Denied { permission: permission::of_call(&fault.action()).to_owned() };
+            return Self::Denied { permission: fault.permission() };
         }
         Self::Failed { reason: error::chain(fault).join(": ") }
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use fake_aws::FakeAws;
+use fake_aws::{
+    FakeAws,
+    iam::{self, Policy, Principal},
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +39,8 @@ struct State {
     deleted: Vec<String>,
     blobs: BTreeMap<String, Vec<u8>>,
     manifests: BTreeMap<String, Vec<u8>>,
+    /// What callers may do; everything while there is none.
+    policy: Option<Policy>,
 }
 
 /// The running stand-in.
@@ -88,6 +93,17 @@ impl Ecr {
     /// Returns the requests since the last call.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state().log)
+    }
+
+    /// Holds every call against this policy, or against none.
+    pub(crate) fn limit(&self, policy: Option<&Value>) {
+        self.state().policy = policy.map(|policy| Policy::identity(policy).unwrap());
+    }
+
+    /// Returns the permissions that the requests since the last call of this or of [`Ecr::requests`] needed.
+    pub(crate) fn permissions(&self) -> BTreeSet<String> {
+        let requests = self.requests();
+        requests.iter().filter_map(|line| permission(line)).map(str::to_owned).collect()
     }
 
     /// Returns what `CreateRepository` was told, and whether there is a lifecycle policy.
@@ -152,9 +168,22 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, host: &str, behind: &str) {
     if let Some(Trouble::Status(status, body)) = trouble {
         return answer(stream, status, "", body.as_bytes());
     }
+    let input: Value = match &ecr {
+        Some(_) => serde_json::from_slice(&request.body).unwrap(),
+        None => Value::Null,
+    };
+    if let Some(action) = permission(&line) {
+        let repository = repository(&request.path, &input);
+        if let Some(sentence) = refusal(&state.lock().unwrap(), action, &repository) {
+            let (status, body) = match ecr {
+                Some(_) => (400, json!({"__type": "AccessDeniedException", "message": sentence})),
+                None => (403, json!({"errors": [{"code": "DENIED", "message": sentence}]})),
+            };
+            return answer(stream, status, "", body.to_string().as_bytes());
+        }
+    }
     match ecr {
         Some(operation) => {
-            let input: Value = serde_json::from_slice(&request.body).unwrap();
             let (status, output) = api(&mut state.lock().unwrap(), host, &operation, &input);
             answer(stream, status, "", output.to_string().as_bytes());
         }
@@ -163,6 +192,64 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, host: &str, behind: &str) {
         }
         None => forward(stream, behind, &request),
     }
+}
+
+/// Returns the permission that a request needs, given as a line of the log.
+/// Source: <https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html>.
+fn permission(line: &str) -> Option<&'static str> {
+    let (method, rest) = line.split_once(' ')?;
+    let is_upload = rest.contains("/blobs/uploads");
+    Some(match (method, rest) {
+        ("ECR", operation) => match operation.split(' ').next()? {
+            "GetAuthorizationToken" => "ecr:GetAuthorizationToken",
+            "DescribeRepositories" => "ecr:DescribeRepositories",
+            "CreateRepository" => "ecr:CreateRepository",
+            "PutLifecyclePolicy" => "ecr:PutLifecyclePolicy",
+            "DescribeImages" => "ecr:DescribeImages",
+            "BatchDeleteImage" => "ecr:BatchDeleteImage",
+            "BatchGetImage" => "ecr:BatchGetImage",
+            other => panic!("ECR's {other} has no permission here"),
+        },
+        ("GET" | "HEAD", path) if path.contains("/manifests/") => "ecr:BatchGetImage",
+        ("PUT", path) if path.contains("/manifests/") => "ecr:PutImage",
+        ("HEAD", path) if path.contains("/blobs/") => "ecr:BatchCheckLayerAvailability",
+        ("GET", path) if path.contains("/blobs/") => "ecr:GetDownloadUrlForLayer",
+        ("POST", _) if is_upload => "ecr:InitiateLayerUpload",
+        ("PATCH", _) if is_upload => "ecr:UploadLayerPart",
+        // The whole layer comes with the request that completes it.
+        ("PUT", _) if is_upload => "ecr:CompleteLayerUpload",
+        _ => return None,
+    })
+}
+
+/// Returns the repository that a request is about, or nothing for a request about none.
+fn repository(path: &str, input: &Value) -> String {
+    let of_path = path.strip_prefix("/v2/").and_then(|path| path.split('/').next());
+    let of_input =
+        input["repositoryName"].as_str().or_else(|| input["repositoryNames"][0].as_str());
+    of_input.or(of_path).unwrap_or_default().to_owned()
+}
+
+/// Returns the sentence of a refusal, if the policy does not allow the action.
+fn refusal(state: &State, action: &str, repository: &str) -> Option<String> {
+    const CALLER: &str = "arn:aws:iam::111111111111:user/limited";
+    let policy = state.policy.clone()?;
+    let resource = match action {
+        "ecr:GetAuthorizationToken" => "*".to_owned(),
+        _ => format!("arn:aws:ecr:us-east-2:111111111111:repository/{repository}"),
+    };
+    let request = iam::Request {
+        principal: Principal::Iam(CALLER.to_owned()),
+        action: action.to_owned(),
+        resource: resource.clone(),
+        context: iam::Context::default(),
+    };
+    let decision = iam::evaluate(&[policy], None, &request).unwrap();
+    (!decision.is_allowed()).then(|| {
+        format!(
+            "User: {CALLER} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
+        )
+    })
 }
 
 fn head(stream: &TcpStream) -> Option<(Request, BufReader<&TcpStream>, usize)> {
@@ -245,6 +332,17 @@ fn api(state: &mut State, host: &str, operation: &str, input: &Value) -> (u16, V
         "DescribeImages" if state.repositories.contains_key(&name) => {
             (200, json!({"imageDetails": state.images}))
         }
+        "BatchGetImage" => {
+            let id = &input["imageIds"][0];
+            let key = match (id["imageTag"].as_str(), id["imageDigest"].as_str()) {
+                (Some(tag), _) => format!("{name}:{tag}"),
+                (None, digest) => format!("{name}@{}", digest.unwrap_or_default()),
+            };
+            let found = state.manifests.get(&key).map(|text| {
+                json!({"imageId": id, "imageManifest": String::from_utf8(text.clone()).unwrap()})
+            });
+            (200, json!({"images": Vec::from_iter(found), "failures": []}))
+        }
         "BatchDeleteImage" => {
             let digests = input["imageIds"].as_array().unwrap().iter();
             let digests = digests.map(|id| id["imageDigest"].as_str().unwrap().to_owned());
@@ -274,7 +372,10 @@ fn registry(stream: &TcpStream, state: &mut State, request: &Request) {
             ("POST", _) if !state.repositories.contains_key(name) && name != "plain" => {
                 refusal(404, "NAME_UNKNOWN");
             }
-            ("POST", _) => answer(stream, 202, "location: /v2/plain/blobs/uploads/1\r\n", b""),
+            ("POST", _) => {
+                let location = format!("location: /v2/{name}/blobs/uploads/1\r\n");
+                answer(stream, 202, &location, b"");
+            }
             ("PUT", _) => {
                 let digest = query.trim_start_matches("digest=").replace("%3A", ":");
                 if sha256(&request.body) == digest {

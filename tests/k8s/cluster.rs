@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use super::{mtlog, render, settings};
 
 /// A directory with a program `kubectl`, what it was called with, and what it answers.
-pub(super) struct Cluster(TempDir);
+pub(crate) struct Cluster(TempDir);
 
 impl Cluster {
     /// A cluster that has the namespace and in which nothing differs.
-    pub(super) fn settled(workload: &Value) -> Self {
+    pub(crate) fn settled(workload: &Value) -> Self {
         let cluster = Self(tempfile::tempdir().unwrap());
         let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
             .map(|directory| directory.join("kubectl"))
@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     /// The path on which this kubectl is found first.
-    pub(super) fn search_path(&self) -> String {
+    pub(crate) fn search_path(&self) -> String {
         format!("{}:/bin:/usr/bin", self.0.path().display())
     }
 
@@ -72,7 +72,7 @@ impl Cluster {
     }
 }
 
-fn deployment(updated: u64, ready: u64) -> Value {
+pub(crate) fn deployment(updated: u64, ready: u64) -> Value {
     let image = "111122223333.dkr.ecr.us-east-2.amazonaws.com/log-processor@sha256:".to_owned()
         + &"0".repeat(64);
     json!({

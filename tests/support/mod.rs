@@ -62,6 +62,11 @@ impl Mtlog {
         fs::write(path, text).expect("a written file");
     }
 
+    /// Returns the path of a file in the directory.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
     /// Whether a file is in the directory.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.directory.path().join(name).exists()
@@ -119,10 +124,7 @@ impl Mtlog {
     /// Runs `mtlog` and waits for its end.
     #[must_use = "look at the exit status at least"]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } =
-            self.command(arguments).output().expect("mtlog runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        Ran::of(self.command(arguments).output().expect("mtlog runs"))
     }
 }
 
@@ -175,6 +177,13 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Reads what a process left.
+    pub(crate) fn of(output: Output) -> Self {
+        let Output { status, stdout, stderr } = output;
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
     /// Fails the test, with everything that was printed, unless the exit status is `code`.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {

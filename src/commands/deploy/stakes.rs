@@ -9,7 +9,7 @@ use crate::{
         observe::Observed,
         stack::{NESTED_STACK_TYPE, Stack},
     },
-    onboard::table::TenantTable,
+    onboard::table::{TableError, TenantTable},
 };
 
 /// Finds what is at stake. Reads only, and only where a change is grave; what cannot be read is said to be unknown.
@@ -117,8 +117,15 @@ async fn tenants(session: &Session, stack: &Stack) -> Option<String> {
     /// The most tenants that are named.
     const MOST: usize = 5;
     let name = stack.outputs.get("TenantConfigTableName")?;
-    let table = TenantTable::open(session.dynamodb(), name).await.ok()?;
-    let entries = table.entries().await.ok()?;
+    let read = async { TenantTable::open(session.dynamodb(), name).await?.entries().await };
+    let entries = match read.await {
+        Ok(entries) => entries,
+        Err(TableError::Missing { .. }) => return None,
+        Err(error) => {
+            let causes = crate::error::chain(&error).join(": ");
+            return Some(format!("whose delivery stops cannot be told: {causes}"));
+        }
+    };
     let mut names: Vec<&str> = entries
         .iter()
         .filter(|entry| entry.item.as_ref().is_ok_and(|item| item.enabled))

@@ -76,7 +76,8 @@ pub(super) async fn missing_bucket(run: &Run<'_>, plan: &Plan) -> Result<Option<
             "the template bucket `{bucket}` is in {region}, but the stack is in {here}"
         )),
         BucketPresence::Foreign => refuse(format!(
-            "the template bucket `{bucket}` belongs to another account, or this identity may not see it"
+            "the template bucket `{bucket}` belongs to another account, or this identity may not see it: that takes \
+             `s3:ListBucket` on it"
         )),
     }
 }

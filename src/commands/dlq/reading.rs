@@ -133,7 +133,7 @@ fn refusal(fault: &Fault, count: usize, hidden: u64) -> String {
     format!(
         "{} stay hidden for up to {hidden} seconds, because giving them back failed (it needs `{}`): {fault}.",
         counted(count as u64, "message"),
-        fault.action()
+        fault.permission()
     )
 }
 

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// The repository that images go to unless another one is named.
-const DEFAULT_REPOSITORY: &str = "log-processor";
+pub(super) const DEFAULT_REPOSITORY: &str = "log-processor";
 /// The engine's file name, next to this program in a release.
 const ENGINE_FILE: &str = "log-processor";
 
@@ -244,7 +244,8 @@ fn registry_error(error: RegistryError) -> CliError {
         ),
         RegistryError::Forbidden { .. } => CliError::new(ExitStatus::Access, error).hint(
             "in ECR, the identity needs push permission on the repository, and another account's repository needs \
-             a policy that allows it; `aws sts get-caller-identity` shows who it is",
+             a policy that allows it; `mtlog iam policy image publish` prints what it takes, and \
+             `aws sts get-caller-identity` shows who it is",
         ),
         RegistryError::Missing { .. } => CliError::new(ExitStatus::Preflight, error)
             .hint("check the repository's name, the tag, the account and the region"),

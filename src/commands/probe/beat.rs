@@ -147,7 +147,7 @@ async fn forget(context: &Context<'_>, place: &mut Place, key: &str) {
         Err(fault) => context.ui.warning(&format!(
             "The object s3://{}/{key} stays until the bucket deletes it (deleting it needs `{}`).",
             place.bucket,
-            fault.action()
+            fault.permission()
         )),
     }
     place.pending.remove(key);

@@ -156,7 +156,7 @@ impl Place {
                 context.ui.warning(&format!(
                     "The log stream {stream} in {} stays (deleting it needs `{}`).",
                     self.group,
-                    fault.action()
+                    fault.permission()
                 ));
             }
         }

@@ -332,7 +332,10 @@ async fn look(
         BucketPresence::Absent => true,
         BucketPresence::Ours { .. } => false,
         BucketPresence::Foreign => {
-            return Err(unusable(format!("bucket `{bucket}` belongs to somebody else")));
+            return Err(unusable(format!(
+                "bucket `{bucket}` belongs to somebody else, or this identity may not see it: that takes \
+                 `s3:ListBucket` on it"
+            )));
         }
         BucketPresence::Elsewhere { region } => {
             let text = format!("bucket `{bucket}` is in {region}, not in {}", place.region);

@@ -14,7 +14,7 @@ use super::{
     random_hex, table_error,
 };
 use crate::{
-    aws::fault::Fault,
+    aws::fault::{Fault, FaultClass},
     commands::Context,
     config::tenant::{self, TableSettings},
     error::{CliError, ExitStatus, Message},
@@ -313,6 +313,10 @@ async fn seen(opened: &Opened, pipeline: &Pipeline, tenant: Option<&str>) -> See
     };
     match tenants(opened, pipeline, &bucket, tenant).await {
         Ok(tenants) => Seen::Tenants { bucket, tenants },
+        Err(fault) if fault.class() == FaultClass::Denied => Seen::Unknown(format!(
+            "bucket {bucket} cannot be listed: the identity in use needs `{}` on it",
+            fault.permission()
+        )),
         Err(fault) => Seen::Unknown(format!("bucket {bucket} cannot be listed: {fault}")),
     }
 }

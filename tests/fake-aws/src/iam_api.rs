@@ -54,12 +54,11 @@ fn get_role(context: &Context<'_>, form: &Form) -> Result<Reply, ApiError> {
         ));
     }
     let account = &context.caller.account;
-    context.authorize("iam:GetRole", &format!("arn:aws:iam::{account}:role/{name}"))?;
     let known = context.shared.identities().role_named(account, name);
+    let without_path = format!("arn:aws:iam::{account}:role/{name}");
+    context.authorize("iam:GetRole", known.as_ref().unwrap_or(&without_path))?;
     let made = context.shared.cloudformation.role_owner(account, name);
-    let Some(arn) =
-        known.or_else(|| made.as_ref().map(|_| format!("arn:aws:iam::{account}:role/{name}")))
-    else {
+    let Some(arn) = known.or_else(|| made.as_ref().map(|_| without_path)) else {
         return Err(missing(format!("The role with name {name} cannot be found.")));
     };
     let path = arn.split_once(":role").and_then(|(_, rest)| rest.strip_suffix(name));

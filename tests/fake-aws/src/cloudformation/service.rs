@@ -37,7 +37,27 @@ impl CloudFormation {
 
     /// Returns the other services, as stacks use them.
     pub(super) fn services<'a>(&'a self, shared: &'a Arc<Shared>) -> Services<'a> {
-        Services { shared, documents: &self.documents }
+        Services { shared, documents: &self.documents, reader: None }
+    }
+
+    /// Returns what a call is held against: the stack, that of a change set too, or the change set itself.
+    fn resource(&self, context: &Context<'_>, form: &Form<'_>) -> String {
+        let (account, region) = (&context.caller.account, context.region);
+        let stack = match (form.get("StackName"), form.get("ChangeSetName")) {
+            // The only call that knows change sets as resources.
+            (None, Some(set)) if context.operation == "DescribeEvents" => return set.to_owned(),
+            (None, Some(set)) => {
+                let state = self.state();
+                let set = state.find_change_set(None, set);
+                set.map_or_else(|| "*".to_owned(), |set| set.stack.stack_id.clone())
+            }
+            (Some(stack), _) => stack.to_owned(),
+            (None, None) => "*".to_owned(),
+        };
+        if stack.starts_with("arn:") {
+            return stack;
+        }
+        format!("arn:{}:cloudformation:{region}:{account}:stack/{stack}/*", partition(region))
     }
 }
 
@@ -51,15 +71,11 @@ pub(crate) fn facts(form: &[(String, String)]) -> (String, String) {
 pub(crate) fn execute(context: &Context<'_>, form: &[(String, String)]) -> Result<Reply, ApiError> {
     let form = Form::new(form);
     let (account, region) = (&context.caller.account, context.region);
-    let stack = form.get("StackName").unwrap_or("*");
-    let resource = if stack.starts_with("arn:") {
-        stack.to_owned()
-    } else {
-        format!("arn:{}:cloudformation:{region}:{account}:stack/{stack}/*", partition(region))
-    };
-    context.authorize(&format!("cloudformation:{}", context.operation), &resource)?;
     let service = &context.shared.cloudformation;
-    let services = service.services(context.shared);
+    let resource = service.resource(context, &form);
+    context.authorize(&format!("cloudformation:{}", context.operation), &resource)?;
+    // Templates in S3 are read as the one who calls.
+    let services = Services { reader: Some(context.caller), ..service.services(context.shared) };
     let call = Call {
         action: context.operation,
         form,

@@ -27,6 +27,8 @@ use crate::{s3, xml};
 pub(super) struct Services<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) documents: &'a Documents,
+    /// Who reads templates; the account itself while nobody calls.
+    pub(super) reader: Option<&'a Caller>,
 }
 
 const QUEUE_ATTRIBUTES: &[&str] = &[
@@ -63,14 +65,15 @@ impl World for Services<'_> {
         };
         let key = utf8_percent_encode(&place.key, NON_ALPHANUMERIC);
         let request = bare(Method::GET, &format!("{path}/{key}"));
-        let reply =
-            self.s3(&caller, &region, "GetObject", &request).map_err(|error| {
-                match error.code.as_str() {
-                    "NoSuchBucket" => ObjectProblem::NoBucket,
-                    "NoSuchKey" => ObjectProblem::NoKey,
-                    _ => ObjectProblem::AccessDenied,
-                }
-            })?;
+        let reader = self.reader.unwrap_or(&caller);
+        let reply = self.s3(reader, &region, "GetObject", &request).map_err(|error| match error
+            .code
+            .as_str()
+        {
+            "NoSuchBucket" => ObjectProblem::NoBucket,
+            "NoSuchKey" => ObjectProblem::NoKey,
+            _ => ObjectProblem::AccessDenied,
+        })?;
         let body = reply.body.to_bytes().ok_or(ObjectProblem::NoKey)?;
         String::from_utf8(body.to_vec()).map_err(|_| ObjectProblem::NoKey)
     }
