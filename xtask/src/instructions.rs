@@ -23,8 +23,8 @@ struct Stage {
 }
 
 const STAGES: [Stage; 2] = [
-    Stage { name: "decode", function: "*counted_decode*", usual: 87_381_875 },
-    Stage { name: "bodies", function: "*counted_bodies*", usual: 6_422_282 },
+    Stage { name: "decode", function: "*counted_decode*", usual: 54_555_128 },
+    Stage { name: "bodies", function: "*counted_bodies*", usual: 60_787_460 },
 ];
 
 /// How much more than usual is still no finding, in percent. Another compiler moves the counts by less.
