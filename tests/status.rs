@@ -85,6 +85,7 @@ us-east-2
   latency     half within 3.2 s, 99 % within 3.2 s                    {spark}
   function    120 runs, 0 errors, 0 throttled, 1.5 s to 1.5 s         {spark}
   tenants     1 enabled, 0 disabled
+  served      no tenant in the last hour
   failing     no tenant in the last hour
   alarms      8 quiet
 ",
@@ -108,7 +109,8 @@ fn what_is_wrong_stands_out() {
     fake.set_alarm(ACCOUNT, REGION, &alarm, AlarmState::Alarm, "Threshold Crossed");
     let lines = [
         json!({"level": "ERROR", "message": "object", "tenant": "acme", "outcome": "role_denied"}),
-        json!({"level": "INFO", "message": "object", "tenant": "fine", "outcome": "delivered"}),
+        json!({"level": "INFO", "message": "object", "tenant": "fine", "outcome": "delivered", "delivered": 1234}),
+        json!({"level": "WARN", "message": "object", "tenant": "odd", "outcome": "delivered", "undecodable": 1}),
         json!({"level": "WARN", "message": "message parked", "tenant": "other"}),
     ];
     let group = format!("/aws/lambda/{FUNCTION}");
@@ -120,7 +122,8 @@ fn what_is_wrong_stands_out() {
         "\u{1b}[31m1 dead letter: mtlog dlq list\u{1b}[0m",
         "\u{1b}[31m0 records in 0 objects, 120 set aside, 60 roles refused\u{1b}[0m",
         "\u{1b}[31m0 runs, 60 errors, 0 throttled\u{1b}[0m",
-        "\u{1b}[31m1: acme (role_denied, 1)\u{1b}[0m",
+        "\u{1b}[31m2: acme (role_denied, 1), odd (undecodable, 1)\u{1b}[0m",
+        "2: fine (1,234 records), odd (0 records)",
         "\u{1b}[31m1 raised: multi-tenant-logging-development-dlq-not-empty\u{1b}[0m",
     ] {
         assert!(screen.contains(part), "{part} is not in\n{screen}");

@@ -1,6 +1,6 @@
 //! `mtlog status`: one environment on one screen.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
@@ -16,7 +16,10 @@ use super::{
     target::{FleetArgs, Opened},
 };
 use crate::{
-    aws::fault::Fault,
+    aws::{
+        fault::Fault,
+        processor_log::{Excerpt, ReportedObject},
+    },
     cli,
     deploy::{
         stack::Stack,
@@ -29,7 +32,7 @@ use crate::{
         pipeline::{Pipeline, Queue},
         reading::Reading,
         screen,
-        view::{self, Depth, Environment, Numbers, RegionView, StackRow, Tenants},
+        view::{self, Depth, Environment, FromLog, Numbers, RegionView, StackRow, Tenants},
     },
     ui::{OutputFormat, Report, style::Palette, table::Table},
 };
@@ -85,16 +88,28 @@ pub async fn run(context: &Context<'_>, args: &StatusArgs) -> Result<ExitStatus,
         context.ui.emit(&Screen(read(&opened).await))?;
         return Ok(ExitStatus::Success);
     }
+    // Made before the first reading, so that no Ctrl-C is missed while a reading takes long.
+    let mut stop = pin!(super::watching::asked_to_stop());
+    let mut resizes = super::watching::Resizes::listen();
+    let mut watched = context.ui.watch();
     let mut left = args.count;
     loop {
-        context.ui.refresh(&Screen(read(&opened).await))?;
+        let environment = tokio::select! {
+            environment = read(&opened) => environment,
+            () = &mut stop => return Ok(ExitStatus::Success),
+        };
+        watched.show(&Screen(environment))?;
         left = left.map(|left| left - 1);
         if left == Some(0) {
             return Ok(ExitStatus::Success);
         }
-        tokio::select! {
-            () = tokio::time::sleep(args.every) => {}
-            () = super::watching::asked_to_stop() => return Ok(ExitStatus::Success),
+        let mut next = pin!(tokio::time::sleep(args.every));
+        loop {
+            tokio::select! {
+                () = &mut next => break,
+                () = &mut stop => return Ok(ExitStatus::Success),
+                () = resizes.next() => watched.redraw(),
+            }
         }
     }
 }
@@ -137,7 +152,9 @@ async fn region_view(opened: &Opened, region: &Region, at: Timestamp) -> RegionV
     let metrics = view::metrics(&pipeline);
     let prefix = format!("{start}-");
     let (cloudwatch, sqs) = (session.cloudwatch(), session.sqs());
-    let (numbers, alarms, queue, dead, tenants, failing) = tokio::join!(
+    let log = session.processor_log();
+    let group = pipeline.function.as_ref().map(|function| format!("/aws/lambda/{function}"));
+    let (numbers, alarms, queue, dead, tenants, served, failing) = tokio::join!(
         async {
             if metrics.is_empty() {
                 return Reading::known(Numbers::default());
@@ -149,7 +166,8 @@ async fn region_view(opened: &Opened, region: &Region, at: Timestamp) -> RegionV
         depth(&sqs, pipeline.queue.as_ref()),
         depth(&sqs, pipeline.dead_letters.as_ref()),
         tenants(opened, &pipeline),
-        failing(opened, &pipeline, window.start),
+        from_log(group.as_deref(), |group| log.delivered_objects(group, at), view::served),
+        from_log(group.as_deref(), |group| log.failed_objects(group, at), view::failing),
     );
     let with_history = |depth: Reading<Depth>, history: fn(&Numbers) -> Reading<_>| {
         depth.map(|depth| Depth { history: from(&numbers, history), ..depth })
@@ -165,6 +183,7 @@ async fn region_view(opened: &Opened, region: &Region, at: Timestamp) -> RegionV
         delivered: from(&numbers, Numbers::delivered),
         latency: from(&numbers, Numbers::latency),
         tenants,
+        served,
         failing,
         alarms: Reading::of(alarms),
     }
@@ -213,15 +232,17 @@ async fn tenants(opened: &Opened, pipeline: &Pipeline) -> Reading<Tenants> {
     })
 }
 
-async fn failing(
-    opened: &Opened,
-    pipeline: &Pipeline,
-    start: Timestamp,
-) -> Reading<Vec<view::FailingTenant>> {
-    let Some(function) = &pipeline.function else { return Reading::Absent };
-    let group = format!("/aws/lambda/{function}");
-    let read: Result<_, Fault> = opened.session.processor_log().failed_objects(&group, start).await;
-    Reading::of_option(read).map(|objects| view::failing(&objects))
+/// Reads a part of the processor's log, and counts its tenants.
+async fn from_log<'g, T, F>(
+    group: Option<&'g str>,
+    read: impl FnOnce(&'g str) -> F,
+    count: fn(&[ReportedObject]) -> Vec<T>,
+) -> Reading<FromLog<T>>
+where
+    F: Future<Output = Result<Option<Excerpt>, Fault>>,
+{
+    let Some(group) = group else { return Reading::Absent };
+    Reading::of_option(read(group).await).map(|excerpt| FromLog::of(&excerpt, count))
 }
 
 /// The stacks, ours first, in the order of dependence.

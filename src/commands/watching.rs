@@ -134,6 +134,37 @@ pub(super) async fn asked_to_stop() {
     drop(interrupt.await);
 }
 
+/// Tells when the terminal has another size.
+#[derive(Debug)]
+pub(super) struct Resizes {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Resizes {
+    /// Listens from now on. What cannot be listened for never comes.
+    pub(super) fn listen() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Self { signal: signal(SignalKind::window_change()).ok() }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Waits for the next change of size.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
 const AGAIN: &str = "the same command again picks the operation up";
 
 /// The failure of an operation: what became of the stack, the first cause, what is known about it.

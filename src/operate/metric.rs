@@ -121,7 +121,8 @@ impl Series {
 
     /// Returns the sum; nothing counted is 0.
     pub fn sum(&self) -> f64 {
-        self.values().sum()
+        // Not `sum`: of no values, that is -0, which prints its sign.
+        self.values().fold(0.0, |sum, value| sum + value)
     }
 
     /// Returns the largest value, if there is any.
@@ -168,6 +169,7 @@ mod tests {
         assert_eq!((series.sum(), series.largest(), series.newest()), (5.0, Some(4.0), Some(4.0)));
         assert_eq!(series.average(), Some(2.5));
         assert_eq!(Series::default().average(), None);
+        assert_eq!(format!("{:.0}", Series::default().sum()), "0");
     }
 
     #[test]

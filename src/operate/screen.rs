@@ -6,8 +6,8 @@ use super::{
     reading::Reading,
     spark::sparkline,
     view::{
-        Arriving, Delivered, Depth, Environment, FailingTenant, FunctionHour, Latency,
-        OldestMessage, RegionView, StackRow, Tenants,
+        Arriving, Delivered, Depth, Environment, FailingTenant, FromLog, FunctionHour, Latency,
+        OldestMessage, RegionView, ServedTenant, StackRow, Tenants,
     },
 };
 use crate::{
@@ -130,7 +130,8 @@ fn lines(region: &RegionView) -> Vec<Line> {
         reading("latency", &region.latency, latency),
         reading("function", &region.function, function),
         reading("tenants", &region.tenants, tenants),
-        reading("failing", &region.failing, |failing| self::failing(failing)),
+        reading("served", &region.served, served),
+        reading("failing", &region.failing, failing),
         reading("alarms", &region.alarms, |alarms| self::alarms(alarms)),
     ]
 }
@@ -238,19 +239,39 @@ fn tenants(tenants: &Tenants) -> Line {
     Line { mood: bad_if(!tenants.unusable.is_empty()), ..Line::well("", text) }
 }
 
-fn failing(failing: &[FailingTenant]) -> Line {
-    if failing.is_empty() {
-        return Line::well("", "no tenant in the last hour".to_owned());
-    }
-    let names: Vec<String> = failing
+fn served(log: &FromLog<ServedTenant>) -> Line {
+    let names: Vec<String> = log
+        .tenants
+        .iter()
+        .map(|one| format!("{} ({} records)", one.tenant, grouped(one.records)))
+        .collect();
+    Line::well("", told(log, &names))
+}
+
+fn failing(log: &FromLog<FailingTenant>) -> Line {
+    let names: Vec<String> = log
+        .tenants
         .iter()
         .map(|one| {
             let tenant = if one.tenant.is_empty() { "no tenant" } else { &one.tenant };
             format!("{tenant} ({}, {})", one.reason, grouped(one.objects))
         })
         .collect();
-    let text = format!("{}: {}", failing.len(), listed(names.iter().map(String::as_str)));
-    Line { mood: Mood::Bad, ..Line::well("", text) }
+    Line { mood: bad_if(!names.is_empty()), ..Line::well("", told(log, &names)) }
+}
+
+/// Names tenants, and says from when on they are known if not for the whole hour.
+fn told<T>(log: &FromLog<T>, names: &[String]) -> String {
+    let time = if log.complete {
+        "in the last hour".to_owned()
+    } else {
+        format!("since {} UTC, the log before is too long", log.since.strftime("%H:%M"))
+    };
+    if names.is_empty() {
+        return format!("no tenant {time}");
+    }
+    let text = format!("{}: {}", names.len(), listed(names.iter().map(String::as_str)));
+    if log.complete { text } else { format!("{text}; {time}") }
 }
 
 fn alarms(alarms: &[Alarm]) -> Line {

@@ -11,7 +11,10 @@ use super::{
     pipeline::Pipeline,
     reading::Reading,
 };
-use crate::{aws::processor_log::FailedObject, deploy::target::Target};
+use crate::{
+    aws::processor_log::{Excerpt, ReportedObject},
+    deploy::target::Target,
+};
 
 /// Everything that `mtlog status` shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,8 +55,10 @@ pub struct RegionView {
     pub latency: Reading<Latency>,
     /// The tenants of the table.
     pub tenants: Reading<Tenants>,
+    /// The tenants whose objects were delivered in the last hour.
+    pub served: Reading<FromLog<ServedTenant>>,
     /// The tenants whose objects failed in the last hour.
-    pub failing: Reading<Vec<FailingTenant>>,
+    pub failing: Reading<FromLog<FailingTenant>>,
     /// The alarms.
     pub alarms: Reading<Vec<Alarm>>,
 }
@@ -171,6 +176,29 @@ pub struct Tenants {
     pub unusable: Vec<String>,
 }
 
+/// Tenants, as the processor's log of the last hour tells of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FromLog<T> {
+    /// From then on, the whole log was read.
+    #[serde(serialize_with = "crate::instant::text")]
+    pub since: Timestamp,
+    /// Whether that is the whole hour. A log that is too long is read from its end.
+    pub complete: bool,
+    /// The tenants, those with the most first.
+    pub tenants: Vec<T>,
+}
+
+/// A tenant whose objects were delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServedTenant {
+    /// The tenant.
+    pub tenant: String,
+    /// Objects, once for each destination.
+    pub objects: u64,
+    /// Records.
+    pub records: u64,
+}
+
 /// A tenant whose objects failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailingTenant {
@@ -182,11 +210,38 @@ pub struct FailingTenant {
     pub objects: u64,
 }
 
+impl<T> FromLog<T> {
+    /// Counts what an excerpt holds.
+    pub fn of(excerpt: &Excerpt, count: impl FnOnce(&[ReportedObject]) -> Vec<T>) -> Self {
+        Self { since: excerpt.since, complete: excerpt.complete, tenants: count(&excerpt.objects) }
+    }
+}
+
+/// Counts delivered objects by tenant, those with the most records first.
+pub fn served(objects: &[ReportedObject]) -> Vec<ServedTenant> {
+    let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for object in objects {
+        let (objects, records) = counts.entry(&object.tenant).or_default();
+        *objects += 1;
+        *records += object.delivered;
+    }
+    let mut served: Vec<ServedTenant> = counts
+        .into_iter()
+        .map(|(tenant, (objects, records))| ServedTenant {
+            tenant: tenant.to_owned(),
+            objects,
+            records,
+        })
+        .collect();
+    served.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.tenant.cmp(&b.tenant)));
+    served
+}
+
 /// Counts failed objects by tenant, those with the most first.
-pub fn failing(objects: &[FailedObject]) -> Vec<FailingTenant> {
+pub fn failing(objects: &[ReportedObject]) -> Vec<FailingTenant> {
     let mut counts: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for object in objects {
-        *counts.entry(&object.tenant).or_default().entry(&object.outcome).or_default() += 1;
+        *counts.entry(&object.tenant).or_default().entry(object.reason()).or_default() += 1;
     }
     let mut failing: Vec<FailingTenant> = counts
         .into_iter()
@@ -447,17 +502,22 @@ mod tests {
         assert_eq!(Numbers::of(&Pipeline::default(), &[], window), Numbers::default());
     }
 
-    #[test]
-    fn the_tenant_with_the_most_failures_comes_first() {
-        let object = |tenant: &str, outcome: &str| FailedObject {
+    fn object(tenant: &str, outcome: &str, delivered: u64) -> ReportedObject {
+        ReportedObject {
             tenant: tenant.to_owned(),
             outcome: outcome.to_owned(),
-        };
+            delivered,
+            ..ReportedObject::default()
+        }
+    }
+
+    #[test]
+    fn the_tenant_with_the_most_failures_comes_first() {
         let objects = [
-            object("b", "role_denied"),
-            object("a", "throttled"),
-            object("a", "role_denied"),
-            object("a", "role_denied"),
+            object("b", "role_denied", 0),
+            object("a", "throttled", 0),
+            object("a", "role_denied", 0),
+            object("a", "role_denied", 0),
         ];
         let expected = |tenant: &str, count| FailingTenant {
             tenant: tenant.to_owned(),
@@ -465,5 +525,17 @@ mod tests {
             objects: count,
         };
         assert_eq!(failing(&objects), [expected("a", 3), expected("b", 1)]);
+    }
+
+    #[test]
+    fn the_tenant_with_the_most_records_comes_first() {
+        let objects =
+            [object("b", "delivered", 2), object("a", "delivered", 3), object("b", "delivered", 4)];
+        let expected = |tenant: &str, objects, records| ServedTenant {
+            tenant: tenant.to_owned(),
+            objects,
+            records,
+        };
+        assert_eq!(served(&objects), [expected("b", 2, 6), expected("a", 1, 3)]);
     }
 }

@@ -10,6 +10,7 @@ pub mod style;
 pub mod table;
 pub mod usage;
 pub mod waiting;
+pub mod watched;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -147,19 +148,6 @@ impl Ui {
                 Ok(())
             }
         }
-    }
-
-    /// Prints a result that is followed by a newer one: over the last one on a terminal, below it elsewhere.
-    pub fn refresh(&self, report: &impl Report) -> Result<(), CliError> {
-        const FROM_THE_TOP: &str = "\u{1b}[H";
-        const TO_THE_END_OF_THE_LINE: &str = "\u{1b}[K\n";
-        const TO_THE_END: &str = "\u{1b}[J";
-        if self.output != OutputFormat::Table || !self.replaces {
-            return self.emit(report);
-        }
-        let text = report.text(self.data_palette).replace('\n', TO_THE_END_OF_THE_LINE);
-        self.data(&format!("{FROM_THE_TOP}{text}{TO_THE_END}"));
-        Ok(())
     }
 
     /// Prints a command's result as JSON, whatever `--output` says.
