@@ -224,6 +224,8 @@ fn classify(code: Option<&str>, message: Option<&str>, http_status: Option<u16>)
         | "InvalidToken" => FaultClass::Credentials,
         "AccessDenied"
         | "AccessDeniedException"
+        | "AuthorizationError"
+        | "AuthorizationErrorException"
         | "UnauthorizedOperation"
         | "Forbidden"
         | "AllAccessDisabled" => FaultClass::Denied,

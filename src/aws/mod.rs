@@ -24,6 +24,7 @@ pub mod processor_log;
 pub mod s3;
 pub mod s3_sharing;
 pub mod session;
+pub mod sns;
 pub mod sqs;
 mod stack;
 pub mod sts;

@@ -16,8 +16,8 @@ use mtlog_processor::model::{ids::Region, secret::Secret};
 
 use super::{
     budget::Budget, cloudformation::CloudFormation, cloudwatch::CloudWatch, dynamodb::DynamoDb,
-    ecr::Ecr, iam::Iam, lambda::Lambda, logs::Logs, processor_log::ProcessorLog, s3::S3, sqs::Sqs,
-    sts::Sts,
+    ecr::Ecr, iam::Iam, lambda::Lambda, logs::Logs, processor_log::ProcessorLog, s3::S3, sns::Sns,
+    sqs::Sqs, sts::Sts,
 };
 
 /// A connection that cannot be made within this time is not made at all.
@@ -222,6 +222,11 @@ impl Session {
     /// Makes a client for CloudWatch Logs.
     pub fn logs(&self) -> Logs {
         Logs::new(&self.config)
+    }
+
+    /// Makes a client for SNS.
+    pub fn sns(&self) -> Sns {
+        Sns::new(&self.config)
     }
 
     /// Makes a client for SQS.

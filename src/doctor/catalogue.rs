@@ -1,6 +1,6 @@
 //! Every check, in the order of the codes.
 
-use super::{Check, bucket, function, queue, stacks, tenants};
+use super::{Check, bucket, function, queue, stacks, tenants, topic};
 
 /// Returns every check.
 pub fn all() -> impl Iterator<Item = &'static Check> {
@@ -11,6 +11,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         tenants::CHECKS,
         function::CHECKS,
         stacks::WATCHED,
+        topic::CHECKS,
     ];
     groups.into_iter().flatten()
 }

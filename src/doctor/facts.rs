@@ -10,6 +10,7 @@ use crate::{
         dynamodb::TableFacts,
         iam::Made,
         lambda::{FunctionFacts, MappingFacts},
+        sns::{SubscriptionFacts, TopicFacts},
         sqs::QueueSettings,
     },
     deploy::stack::Stack,
@@ -54,6 +55,10 @@ pub struct Facts {
     pub bucket_policy: Reading<Option<String>>,
     /// Keys.
     pub keys: Reading<Keys>,
+    /// The topic; known and none: it is deleted.
+    pub topic: Reading<Option<TopicFacts>>,
+    /// The queues that are subscribed to the topic.
+    pub subscriptions: Reading<Vec<SubscriptionFacts>>,
     /// The queue; known and none: it is deleted.
     pub queue: Reading<Option<QueueSettings>>,
     /// The dead-letter queue; known and none: it is deleted.
@@ -131,6 +136,8 @@ impl Facts {
             blocks_the_public: Reading::Absent,
             bucket_policy: Reading::Absent,
             keys: Reading::Absent,
+            topic: Reading::Absent,
+            subscriptions: Reading::Absent,
             queue: Reading::Absent,
             dead_letters: Reading::Absent,
             table: Reading::Absent,

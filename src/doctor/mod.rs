@@ -9,6 +9,7 @@ mod policy;
 mod queue;
 mod stacks;
 mod tenants;
+mod topic;
 
 use serde::Serialize;
 
@@ -68,6 +69,8 @@ pub enum Look {
     Bucket,
     /// Keys in the bucket.
     Keys,
+    /// The topic and who is subscribed to it.
+    Topic,
     /// The queue and its dead-letter queue.
     Queues,
     /// The tenant table's settings.

@@ -221,14 +221,15 @@ pub(super) fn idle(facts: &Facts) -> Verdict {
             let waits = queue.messages > 0 && queue.in_flight == 0;
             match seconds.filter(|seconds| waits && *seconds > IDLE_SECONDS) {
                 None => Verdict::Well,
-                Some(seconds) => Verdict::found(
-                    name(facts.pipeline.queue.as_ref()),
-                    format!(
-                        "holds {} messages, the oldest for {}, and nobody works on any",
+                Some(seconds) => {
+                    let messages = if queue.messages == 1 { "message" } else { "messages" };
+                    let text = format!(
+                        "holds {} {messages}, the oldest for {}, and nobody works on any",
                         queue.messages,
                         span(seconds)
-                    ),
-                ),
+                    );
+                    Verdict::found(name(facts.pipeline.queue.as_ref()), text)
+                }
             }
         })
     })

@@ -94,6 +94,7 @@ pub(super) async fn look(context: &Context<'_>, opened: &Opened, looks: &BTreeSe
     let (s3, sqs, dynamodb) = (session.s3(), session.sqs(), session.dynamodb());
     let (lambda, cloudwatch, sts, iam) =
         (session.lambda(), session.cloudwatch(), session.sts(), session.iam());
+    let sns = session.sns();
     // Boxed: together they are too large for one future.
     let of_bucket = Box::pin(async {
         tokio::join!(
@@ -124,7 +125,10 @@ pub(super) async fn look(context: &Context<'_>, opened: &Opened, looks: &BTreeSe
     let of_rest = Box::pin(async {
         let hour = (wanted(Look::Hour) && !metrics.is_empty()).then_some(&metrics);
         let role = central.as_deref().filter(|_| wanted(Look::CentralRole));
+        let topic = pipeline.topic_arn.as_deref().filter(|_| wanted(Look::Topic));
         tokio::join!(
+            when(topic, |topic| sns.topic(topic)),
+            when(topic, |topic| sns.queues(topic)),
             when(hour, |metrics| cloudwatch.points(metrics, window)),
             when(role, |arn| iam.role(arn.rsplit('/').next().unwrap_or(arn))),
             items(opened, table.filter(|_| wanted(Look::Items))),
@@ -135,7 +139,7 @@ pub(super) async fn look(context: &Context<'_>, opened: &Opened, looks: &BTreeSe
     let (bucket, notifications, expiry_days, kms_encrypted, blocks_the_public, policy, keys) =
         of_bucket;
     let (queue, dead_letters, table, function, mappings, alarms, ahead) = of_parts;
-    let (points, central_role, items, providers) = of_rest;
+    let (topic, subscriptions, points, central_role, items, providers) = of_rest;
     Facts {
         now,
         account: opened.place.account.to_string(),
@@ -154,6 +158,8 @@ pub(super) async fn look(context: &Context<'_>, opened: &Opened, looks: &BTreeSe
         blocks_the_public,
         bucket_policy: policy,
         keys,
+        topic,
+        subscriptions,
         queue,
         dead_letters,
         table,

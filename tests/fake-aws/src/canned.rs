@@ -143,6 +143,7 @@ pub(crate) fn throttling(service: Service) -> ApiError {
         | Service::CloudFormation
         | Service::CloudWatch
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ApiError::bad("Throttling", "Rate exceeded"),
         Service::DynamoDb => ApiError::bad(
             "ProvisionedThroughputExceededException",
@@ -164,6 +165,7 @@ fn internal_error(service: Service) -> ApiError {
         | Service::CloudWatch
         | Service::Lambda
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => {
             ("InternalFailure", "The request processing has failed because of an unknown error.")
         }
@@ -184,6 +186,7 @@ fn service_unavailable(service: Service) -> ApiError {
         | Service::CloudWatch
         | Service::Lambda
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ("ServiceUnavailable", "Service is unable to handle request."),
     };
     ApiError::new(503, code, message)
@@ -197,6 +200,7 @@ pub(crate) fn expired_token(service: Service) -> ApiError {
         | Service::CloudFormation
         | Service::CloudWatch
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ApiError::new(
             403,
             "ExpiredToken",
@@ -224,6 +228,7 @@ pub(crate) fn access_denied(service: Service, message: &str) -> ApiError {
         | Service::CloudWatch
         | Service::Iam
         | Service::Unknown => ApiError::new(403, "AccessDenied", message),
+        Service::Sns => ApiError::new(403, "AuthorizationError", message),
         Service::Sqs => {
             ApiError::new(403, "AccessDeniedException", message).query_code("AccessDenied")
         }
@@ -245,6 +250,7 @@ pub(crate) fn unrecognized_client(service: Service) -> ApiError {
         | Service::CloudFormation
         | Service::CloudWatch
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ApiError::new(403, "InvalidClientTokenId", message),
         Service::Sqs => ApiError::new(403, "UnrecognizedClientException", message)
             .query_code("InvalidClientTokenId"),
@@ -262,6 +268,7 @@ pub(crate) fn invalid_signature(service: Service, message: &str) -> ApiError {
         | Service::CloudFormation
         | Service::CloudWatch
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ApiError::new(403, "SignatureDoesNotMatch", message),
         Service::Sqs => ApiError::new(403, "InvalidSignatureException", message)
             .query_code("SignatureDoesNotMatch"),
@@ -287,6 +294,7 @@ pub(crate) fn request_time_too_skewed(service: Service) -> ApiError {
         | Service::CloudWatch
         | Service::Lambda
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => invalid_signature(service, "Signature not yet current or expired"),
     }
 }
@@ -299,6 +307,7 @@ pub(crate) fn missing_authentication(service: Service) -> ApiError {
         | Service::CloudFormation
         | Service::CloudWatch
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ApiError::new(
             403,
             "MissingAuthenticationToken",
@@ -325,6 +334,7 @@ pub(crate) fn incomplete_signature(service: Service, message: &str) -> ApiError 
         | Service::CloudFormation
         | Service::CloudWatch
         | Service::Iam
+        | Service::Sns
         | Service::Unknown => ApiError::bad("IncompleteSignature", message),
         Service::Sqs => {
             ApiError::bad("IncompleteSignatureException", message).query_code("IncompleteSignature")

@@ -17,7 +17,7 @@ use crate::journal::{CallFacts, JournalEntry};
 use crate::service::{Protocol, Service, is_write};
 use crate::shared::{Context, DateHeader, KeepAlive, Shared};
 use crate::sigv4::{self, Signature, SignatureError};
-use crate::{cloudformation, cloudwatch, dynamodb, iam_api, lambda, logs, s3, sqs, sts};
+use crate::{cloudformation, cloudwatch, dynamodb, iam_api, lambda, logs, s3, sns, sqs, sts};
 
 /// What the server is to do with the connection.
 #[derive(Debug)]
@@ -314,6 +314,7 @@ fn known_operation(service: Service, operation: &str) -> bool {
         Service::CloudFormation => cloudformation::OPERATIONS.contains(&operation),
         Service::CloudWatch => cloudwatch::OPERATIONS.contains(&operation),
         Service::Iam => iam_api::OPERATIONS.contains(&operation),
+        Service::Sns => sns::OPERATIONS.contains(&operation),
         Service::Lambda => !operation.is_empty(),
         Service::S3 | Service::Unknown => false,
     }
@@ -351,6 +352,7 @@ fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Re
         Input::Discarded => (String::new(), String::new()),
         Input::Form(form) if service == Service::CloudFormation => cloudformation::facts(form),
         Input::Form(form) if service == Service::Iam => iam_api::facts(form),
+        Input::Form(form) if service == Service::Sns => sns::facts(form),
         Input::Form(form) => sts::facts(form),
         Input::Bare => (lambda::function_name(request), String::new()),
         Input::S3(call) => (call.bucket.clone(), call.key.clone()),
@@ -364,6 +366,7 @@ fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Re
             | Service::CloudFormation
             | Service::Lambda
             | Service::Iam
+            | Service::Sns
             | Service::Unknown => logs::facts(value),
         },
     };
@@ -391,6 +394,7 @@ async fn execute(context: &Context<'_>, input: Input<'_>) -> Result<Reply, ApiEr
         (Service::DynamoDb, Input::Json(input)) => dynamodb::execute(context, &input),
         (Service::CloudFormation, Input::Form(form)) => cloudformation::execute(context, &form),
         (Service::Iam, Input::Form(form)) => iam_api::execute(context, &form),
+        (Service::Sns, Input::Form(form)) => sns::execute(context, &form),
         (Service::CloudWatch, Input::Json(input)) => cloudwatch::execute(context, &input),
         (_, Input::Bare) => lambda::execute(context),
         (_, Input::Form(form)) => sts::execute(context, &form),
@@ -401,6 +405,7 @@ async fn execute(context: &Context<'_>, input: Input<'_>) -> Result<Reply, ApiEr
             | Service::CloudFormation
             | Service::Lambda
             | Service::Iam
+            | Service::Sns
             | Service::Unknown,
             Input::Json(_),
         ) => Err(ApiError::bad("UnknownOperationException", "")),

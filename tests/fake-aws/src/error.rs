@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::http::Reply;
 use crate::service::Service;
 use crate::xml;
-use crate::{cloudformation, cloudwatch, iam_api, lambda};
+use crate::{cloudformation, cloudwatch, iam_api, lambda, sns};
 
 /// A refusal or a failure, still without protocol.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,7 @@ pub(crate) fn render(service: Service, error: &ApiError, request_id: &str) -> Re
         Service::Sqs => sqs_reply(error),
         Service::CloudFormation => cloudformation::error_reply(error, request_id),
         Service::Iam => query_reply(iam_api::NAMESPACE, error, request_id),
+        Service::Sns => query_reply(sns::NAMESPACE, error, request_id),
         Service::Sts | Service::Unknown => {
             query_reply("https://sts.amazonaws.com/doc/2011-06-15/", error, request_id)
         }

@@ -71,7 +71,7 @@
 //!
 //! # Deliberately absent
 //!
-//! FIFO queues, object versions, secondary indexes, transactions, streams, KMS, SNS. Calls for them
+//! FIFO queues, object versions, secondary indexes, transactions, streams, KMS, publishing to topics. Calls for them
 //! fail; none is silently accepted. Bucket notifications are set by [`FakeAws::notify`] only.
 //! Encryption, lifecycle, notification and public access settings of buckets are kept and given
 //! back, and do nothing. Metrics are what [`FakeAws::put_metric`] puts there, alarms what
@@ -114,6 +114,7 @@ mod service;
 mod shared;
 mod sigv4;
 mod simulate;
+mod sns;
 mod sqs;
 mod sts;
 mod throttle;
@@ -129,4 +130,5 @@ pub use journal::{CallCount, CallFacts, JournalEntry};
 pub use logs::{KeepEvents, LedgerTotals, LogTarget, LoggedEvent, LogsSettings, message_hash};
 pub use s3::{Envelope, NotificationRoute, S3Settings, StoredObject};
 pub use shared::{DateHeader, KeepAlive};
+pub use sns::Subscription;
 pub use sqs::{QueueDepth, QueueStats, QueuedMessage, SqsSettings};

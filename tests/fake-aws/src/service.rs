@@ -1,6 +1,6 @@
 //! The services that exist here, and what is the same in all of them: names, targets, protocols.
 
-use crate::{cloudformation, iam_api};
+use crate::{cloudformation, iam_api, sns};
 
 /// A service. Adding one means adding a variant here, its parsing in `dispatch::parse`, its
 /// execution in `dispatch::execute` and its error form in `error::render`.
@@ -15,6 +15,7 @@ pub(crate) enum Service {
     CloudWatch,
     Lambda,
     Iam,
+    Sns,
     /// The request does not tell which service it is for.
     Unknown,
 }
@@ -35,7 +36,7 @@ pub(crate) enum Protocol {
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Logs,
         Self::Sqs,
         Self::S3,
@@ -45,6 +46,7 @@ impl Service {
         Self::CloudWatch,
         Self::Lambda,
         Self::Iam,
+        Self::Sns,
     ];
 
     /// Returns the name used in credential scopes, IAM actions and fault rules.
@@ -59,6 +61,7 @@ impl Service {
             Self::CloudWatch => "cloudwatch",
             Self::Lambda => "lambda",
             Self::Iam => "iam",
+            Self::Sns => "sns",
             Self::Unknown => "unknown",
         }
     }
@@ -85,6 +88,7 @@ impl Service {
             Self::Sts => Protocol::Query { version: "2011-06-15" },
             Self::CloudFormation => Protocol::Query { version: cloudformation::VERSION },
             Self::Iam => Protocol::Query { version: iam_api::VERSION },
+            Self::Sns => Protocol::Query { version: sns::VERSION },
             Self::CloudWatch => Protocol::Cbor,
             Self::Lambda => Protocol::RestJson,
             Self::S3 | Self::Unknown => Protocol::RestXml,
@@ -114,6 +118,7 @@ pub(crate) fn is_write(service: Service, operation: &str) -> bool {
         | Service::DynamoDb
         | Service::CloudWatch
         | Service::Lambda
+        | Service::Sns
         | Service::Unknown => {
             operation != "ReceiveMessage"
                 && !READ_PREFIXES.iter().any(|prefix| operation.starts_with(prefix))

@@ -23,6 +23,7 @@ use crate::logs::Logs;
 use crate::random::Random;
 use crate::s3::S3;
 use crate::service::Service;
+use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::throttle::Throttles;
 
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     dynamodb: Mutex<DynamoDb>,
     cloudwatch: Mutex<CloudWatch>,
     lambda: Mutex<Lambda>,
+    sns: Mutex<Sns>,
     pub(crate) cloudformation: CloudFormation,
     pub(crate) endpoint: OnceLock<String>,
 }
@@ -109,6 +111,7 @@ impl Shared {
             dynamodb: Mutex::new(DynamoDb::new()),
             cloudwatch: Mutex::default(),
             lambda: Mutex::default(),
+            sns: Mutex::default(),
             cloudformation: CloudFormation::new(),
             endpoint: OnceLock::new(),
         }
@@ -148,6 +151,10 @@ impl Shared {
 
     pub(crate) fn lambda(&self) -> MutexGuard<'_, Lambda> {
         lock(&self.lambda)
+    }
+
+    pub(crate) fn sns(&self) -> MutexGuard<'_, Sns> {
+        lock(&self.sns)
     }
 
     /// Returns the address that clients are given, without a slash at the end.

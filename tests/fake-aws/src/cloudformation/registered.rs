@@ -1,6 +1,6 @@
-//! What stacks make in services that are only read: functions, what feeds them, alarms.
+//! What stacks make in services that are only read: functions, what feeds them, alarms, topics.
 
-use super::services::Services;
+use super::services::{Services, text_of};
 use super::world::Item;
 
 impl Services<'_> {
@@ -21,6 +21,14 @@ impl Services<'_> {
                 item.properties,
                 item.now,
             ),
+            "AWS::SNS::Topic" => self.shared.sns().put_topic(item.physical),
+            "AWS::SNS::TopicPolicy" => {
+                let document = text_of(item.properties.get("PolicyDocument"));
+                self.shared.sns().set_policy(item.properties, Some(&document));
+            }
+            "AWS::SNS::Subscription" => {
+                self.shared.sns().put_subscription(item.physical, item.properties);
+            }
             _ => {}
         }
     }
@@ -38,6 +46,9 @@ impl Services<'_> {
             "AWS::CloudWatch::Alarm" => {
                 self.shared.cloudwatch().remove_alarm(account, region, item.name);
             }
+            "AWS::SNS::Topic" => self.shared.sns().remove_topic(item.physical),
+            "AWS::SNS::TopicPolicy" => self.shared.sns().set_policy(item.properties, None),
+            "AWS::SNS::Subscription" => self.shared.sns().remove_subscription(item.physical),
             _ => {}
         }
     }
