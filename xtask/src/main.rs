@@ -12,6 +12,7 @@ mod bench;
 mod command;
 mod demo;
 mod dist;
+mod doctor;
 mod emulator;
 mod faults;
 mod guarded;

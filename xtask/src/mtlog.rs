@@ -80,6 +80,19 @@ impl<'a> Mtlog<'a> {
         self.run_program(&self.program, name, arguments, variables)
     }
 
+    /// Returns the binary, for what starts it by itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Returns the whole environment of a command that gets the given variables.
+    pub(crate) fn environment(&self, variables: &[(String, String)]) -> Vec<(String, String)> {
+        let mut environment = variables.to_vec();
+        environment.push(("HOME".to_owned(), self.scratch.path().display().to_string()));
+        environment.push(("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()));
+        environment
+    }
+
     fn run_program(
         &self,
         program: &Path,
@@ -87,9 +100,6 @@ impl<'a> Mtlog<'a> {
         arguments: &[&str],
         variables: &[(String, String)],
     ) -> Result<Finished> {
-        let mut environment = variables.to_vec();
-        environment.push(("HOME".to_owned(), self.scratch.path().display().to_string()));
-        environment.push(("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()));
         guarded::run(
             self.repository,
             &Guarded {
@@ -97,7 +107,7 @@ impl<'a> Mtlog<'a> {
                 name,
                 program,
                 arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-                environment,
+                environment: self.environment(variables),
                 directory: self.scratch.path(),
                 limit: LIMIT,
             },

@@ -12,7 +12,7 @@ use crate::emulator::{CENTRAL_ACCOUNT, Emulator};
 use crate::python::{self, Environment};
 use crate::repository::Repository;
 use crate::scratch::Scratch;
-use crate::{command, faults, images, instructions, kubernetes, memory, tidy};
+use crate::{command, doctor, faults, images, instructions, kubernetes, memory, tidy};
 
 /// One check with a name of its own.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ pub(crate) static ALL: &[Step] = &[
         name: "templates",
         purpose: "the CloudFormation templates are valid and deploy",
         run: templates,
+    },
+    Step {
+        name: "doctor",
+        purpose: "each fault on the emulator is found by doctor or status",
+        run: doctor::run,
     },
     Step { name: "k8s", purpose: "the Kubernetes manifests are valid", run: kubernetes::validate },
     Step {
