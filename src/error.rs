@@ -5,6 +5,7 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
+use mtlog_processor::error_chain;
 use thiserror::Error as ThisError;
 
 use crate::{
@@ -172,19 +173,9 @@ impl CliError {
     }
 }
 
-/// Returns the message of an error and those of its causes, outermost first, without repetitions.
+/// Returns the message of an error and those of its causes, outermost first, without repetitions and empty words.
 pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
-    let mut messages = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        // SDK errors tend to repeat their source's text at every level.
-        if !messages.iter().any(|known| known.contains(&message)) {
-            messages.push(message);
-        }
-        source = cause.source();
-    }
-    messages
+    error_chain::messages(error)
 }
 
 impl fmt::Display for CliError {

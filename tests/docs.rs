@@ -1,11 +1,11 @@
-//! Every `mtlog` line in the documents is understood, and those that only look are run.
+//! Every `mtlog` line in the documents is understood, and run, but for those that are listed with a reason.
 
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use fake_aws::FakeAws;
 
-use crate::support::{Mtlog, REGION};
+use crate::support::{ACCOUNT, Mtlog, REGION};
 
 /// Commands that only look, as the lines of the documents start.
 const ONLY_LOOKING: &[&str] = &[
@@ -151,6 +151,98 @@ fn lines_that_only_look_do_what_they_say() {
         }
     }
     assert!(count > 25, "{count} lines");
+}
+
+/// Lines that are not run here, as they start, and where what they do is tested.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("deploy regional -e production --waves", "bakes for ten minutes: tests/deploy_fleet.rs"),
+    ("deploy regional --include-lambda --image", "takes an image from ECR: tests/deploy_fleet.rs"),
+    (
+        "deploy customer -r us-east-2 --central-role-arn ARN",
+        "has a hole: the line of README.md is run",
+    ),
+    ("deploy global --param OperatorRoleArns", "names people: tests/onboard.rs"),
+    ("rollback", "needs a failed update: tests/deploy.rs"),
+    (
+        "process --mode manual",
+        "reads objects that are not here: tests/generate.rs, processor/tests",
+    ),
+    ("probe", "needs the engine beside it: tests/probe.rs"),
+    ("dlq show", "names a letter: tests/dlq.rs"),
+    ("tenant wait", "needs a customer: tests/onboard.rs"),
+    ("tenant verify", "needs a customer: tests/onboard.rs"),
+    ("tenant add acme --account", "needs a customer: tests/onboard.rs"),
+    ("customer check", "is for another account: tests/onboard.rs, tests/iam.rs"),
+    ("image", "needs a registry: tests/images.rs"),
+    ("status", "watches without an end: tests/status.rs"),
+];
+
+/// What a person would be asked, or would have to end, as the lines start. The first that fits counts.
+const ANSWERS: &[(&str, &[&str])] = &[
+    ("deploy regional -e production -r us-east-2 --yes", &[]),
+    ("deploy", &["-y"]),
+    ("apply", &["-y"]),
+    ("cancel", &["-y"]),
+    ("attach", &[]),
+    ("plan", &[]),
+    ("process --mode sqs", &["--until-empty"]),
+    ("dlq list", &[]),
+    ("dlq redrive", &["-y"]),
+    ("dlq purge", &["--confirm", "multi-tenant-logging-production-log-delivery-dlq"]),
+    ("replay --cluster-name", &[]),
+    ("replay", &["-y"]),
+    ("tenant", &["-y"]),
+];
+
+#[test]
+fn lines_that_change_something_do_what_they_say_in_their_order() {
+    const FORMER: &str = "multi-tenant-logging-production-tenant-configs";
+    let fake = FakeAws::start_blocking();
+    fake.add_oidc_provider(ACCOUNT, "oidc.op1.openshiftapps.com/abc123", &["openshift"]);
+    let anybody = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}"#;
+    let central = "arn:aws:iam::111111111111:role/ROSA-CentralLogDistributionRole-1a2b3c4d";
+    fake.add_role(central, anybody, &[]);
+    fake.create_table(ACCOUNT, REGION, FORMER, "tenant_id", "");
+    let customer = fake.root_credentials("222222222222").environment();
+    let key = |wanted: &str| customer.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
+    let profile = format!(
+        "[customer]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        key("AWS_ACCESS_KEY_ID"),
+        key("AWS_SECRET_ACCESS_KEY")
+    );
+    let mut count = 0;
+    let mut used = std::collections::BTreeSet::new();
+    for path in documents() {
+        let mut mtlog = Mtlog::with(&fake);
+        mtlog.write("credentials", &profile);
+        mtlog.set("AWS_SHARED_CREDENTIALS_FILE", "credentials");
+        mtlog.set("ENVIRONMENT", "production");
+        mtlog.write("tenants.yaml", "[]\n");
+        for line in lines(&path) {
+            let words: Vec<String> = line.words.iter().map(|word| filled_in(word)).collect();
+            let typed = line.words.get(1..).unwrap_or_default().join(" ");
+            let looks = ONLY_LOOKING.iter().any(|start| typed.starts_with(start));
+            let saves = typed.contains("--save");
+            if let Some((start, _)) = ELSEWHERE.iter().find(|(start, _)| typed.starts_with(start)) {
+                used.insert(*start);
+                continue;
+            }
+            if looks && !saves {
+                continue;
+            }
+            let answers = ANSWERS.iter().find(|(start, _)| typed.starts_with(start));
+            let (_, more) = answers.unwrap_or_else(|| panic!("{}: not known here", line.place));
+            let words: Vec<&str> =
+                words.iter().skip(1).map(String::as_str).chain(more.iter().copied()).collect();
+            let ran = mtlog.run(&words);
+            assert!(matches!(ran.code, Some(0 | 2)), "{}\n{ran:#?}", line.place);
+            count += 1;
+        }
+    }
+    assert!(count > 25, "{count} lines");
+    let unused: Vec<_> = ELSEWHERE.iter().filter(|(start, _)| !used.contains(start)).collect();
+    assert!(unused.is_empty(), "{unused:?} stand in no document");
 }
 
 #[test]

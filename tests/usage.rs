@@ -135,6 +135,48 @@ fn missing_credentials_end_with_3_and_a_way_out() {
 }
 
 #[test]
+fn nothing_that_says_nothing_stands_before_the_cause() {
+    const SSO: &str = "[profile sso]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = Admin\n\
+                       [sso-session s]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-2\n";
+    // Its name is the hash of the session's name.
+    const TOKEN: &str = ".aws/sso/cache/a0f1490a20d0211c997b44bc357e1972deab8ae3.json";
+    let mut mtlog = Mtlog::offline();
+    mtlog.set("AWS_REGION", "us-east-2");
+    mtlog.write_in(".aws/config", SSO);
+    let expired = r#"{"startUrl": "https://example.awsapps.com/start", "region": "us-east-2",
+                      "accessToken": "x", "expiresAt": "2020-01-01T00:00:00Z"}"#;
+    mtlog.write_in(TOKEN, expired);
+    for line in [&["status"][..], &["deploy", "regional", "-y"], &["process", "--mode", "sqs"]] {
+        for (profile, parts) in [
+            (
+                None,
+                &["no usable AWS credentials", "  Environment: environment variable not set"][..],
+            ),
+            (Some("nope"), &["profile `nope` was not defined"]),
+            (Some("sso"), &["the SSO token has expired", "next: aws sso login --profile sso"]),
+        ] {
+            let chosen: Vec<&str> = profile.iter().flat_map(|name| ["--profile", name]).collect();
+            let ran = mtlog.run(&[line, &chosen].concat()).exits(3).says(parts);
+            for noise in ["dispatch failure", "cause: other", "was not enabled", "while loading"] {
+                assert!(!ran.stderr.contains(noise), "{noise} in\n{}", ran.stderr);
+            }
+        }
+    }
+    // The engine says it on one line.
+    for (name, value) in [
+        ("SQS_QUEUE_URL", "https://sqs.us-east-2.amazonaws.com/111111111111/q"),
+        ("TENANT_CONFIG_TABLE", "t"),
+        ("CENTRAL_LOG_DISTRIBUTION_ROLE_ARN", "arn:aws:iam::111111111111:role/x"),
+    ] {
+        mtlog.set(name, value);
+    }
+    let ran = mtlog.run(&["process", "--mode", "sqs", "--until-empty"]).exits(3);
+    ran.says(&[
+        "GetQueueAttributes failed: no credentials found in chain. Attempted: Environment: ",
+    ]);
+}
+
+#[test]
 fn a_demanded_profile_beats_the_keys_in_the_environment() {
     let fake = FakeAws::start_blocking();
     let mut mtlog = Mtlog::with(&fake);

@@ -12,7 +12,7 @@ mod cache;
 pub mod config;
 pub mod decode;
 pub mod engine;
-mod error_chain;
+pub mod error_chain;
 pub mod exit;
 pub mod memory;
 pub mod metrics;

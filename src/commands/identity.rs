@@ -55,7 +55,13 @@ pub async fn checked(session: &Session, connection: &Connection) -> Result<Ident
         Ok(identity) => identity,
         Err(fault) => {
             let lost = fault.class() == FaultClass::Credentials;
-            let error = CliError::aws("failed to find out which account this is", fault);
+            let unreachable = fault.class() == FaultClass::Transient;
+            let mut error = CliError::aws("failed to find out which account this is", fault);
+            if let Some(endpoint) = connection.session.endpoint.as_ref().filter(|_| unreachable) {
+                error = error.hint(format!(
+                    "every call goes to {endpoint}, because --endpoint-url or AWS_ENDPOINT_URL says so"
+                ));
+            }
             return Err(match mfa::sso_profile(&connection.session).await {
                 Some(profile) if lost => error.next(format!("aws sso login --profile {profile}")),
                 _ => error,

@@ -179,10 +179,9 @@ async fn found(
     needed: &[&'static Variable],
 ) -> Result<BTreeMap<String, String>, CliError> {
     let names = || needed.iter().map(|variable| variable.name).collect::<Vec<_>>().join(", ");
-    let opened =
-        target::open(context, &stack.flags(&["regional".to_owned()])).await.map_err(|error| {
-            error.hint(format!("nothing gives {}, so the regional stack is looked for", names()))
-        })?;
+    let opened = target::open(context, &stack.regional_flags()).await.map_err(|error| {
+        error.hint(format!("nothing gives {}, so the regional stack is looked for", names()))
+    })?;
     let client = opened.session.cloudformation();
     let stack = opened
         .existing(&client, Target::Regional)

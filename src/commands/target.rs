@@ -63,6 +63,12 @@ impl StackArgs {
             ..DeployFlags::default()
         }
     }
+
+    /// Returns the flags that the regional stack is found with, for commands to which a cluster says which objects are
+    /// meant.
+    pub(super) fn regional_flags(&self) -> DeployFlags {
+        DeployFlags { cluster_name: None, ..self.flags(&[Target::Regional.to_string()]) }
+    }
 }
 
 /// Which environment, in one or several regions, for commands that look at all of it.

@@ -121,7 +121,7 @@ async fn prepare(
     config: Config,
 ) -> Result<Option<Ready>, CliError> {
     let ui = context.ui;
-    let opened = target::open(context, &args.stack.flags(&["regional".to_owned()])).await?;
+    let opened = target::open(context, &args.stack.regional_flags()).await?;
     let Some(bucket) = config.source_bucket.clone() else {
         let text = "the bucket of log objects is not known".to_owned();
         return Err(CliError::new(ExitStatus::Preflight, Message(text)).next("mtlog config show"));
