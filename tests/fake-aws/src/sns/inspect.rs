@@ -20,6 +20,11 @@ pub struct Subscription {
 }
 
 impl FakeAws {
+    /// Makes a topic with the policy of a new one.
+    pub fn create_topic(&self, arn: &str) {
+        self.shared().sns().put_topic(arn);
+    }
+
     /// Deletes a topic and its subscriptions behind its stack's back.
     pub fn remove_topic(&self, arn: &str) {
         self.shared().sns().remove_topic(arn);

@@ -24,4 +24,5 @@ mod identity;
 mod logs;
 mod moves;
 mod s3;
+mod sns;
 mod sqs;
