@@ -111,7 +111,9 @@ fn money(dollars: f64) -> String {
 }
 
 fn amount(number: f64) -> String {
-    if number >= 100.0 { format!("{number:.0}") } else { format!("{number:.2}") }
+    // Requests and alarms are counted: nobody makes 10.00 of them.
+    let is_whole = number >= 100.0 || number.fract() <= 0.0;
+    if is_whole { format!("{number:.0}") } else { format!("{number:.2}") }
 }
 
 /// Runs `mtlog cost`.
@@ -262,4 +264,18 @@ async fn usage(opened: &Opened, stack: &Stack, days: u16) -> Result<Usage, CliEr
         usage.stored_bytes = stored.unwrap_or(0.0);
     }
     Ok(usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_a_fraction_only_where_there_is_one() {
+        for (number, expected) in
+            [(0.0, "0"), (10.0, "10"), (0.25, "0.25"), (290.4, "290"), (99.5, "99.50")]
+        {
+            assert_eq!(amount(number), expected);
+        }
+    }
 }
