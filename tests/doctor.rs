@@ -733,6 +733,8 @@ multi-tenant-logging development, account 111111111111, us-east-2
 "
     );
     assert_eq!(text, expected);
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(&expected), "README.md should show\n{expected}");
     let all = mtlog.run(&["doctor", "--all"]).exits(2).stdout;
     assert!(all.contains("  well     MT111  new objects are announced\n"), "{all}");
     assert!(all.contains("  skipped  MT150  "), "{all}");

@@ -67,7 +67,11 @@ fn one_screen_shows_the_environment() {
     let (fake, mtlog) = operated();
     busy_hour(&fake);
     add_tenant(&mtlog, "acme");
-    let screen = timeless(&mtlog.run(&["status"]).exits(0).stdout);
+    let line = json!({"level": "INFO", "message": "object", "tenant": "acme", "outcome": "delivered", "delivered": 300_000});
+    let group = format!("/aws/lambda/{FUNCTION}");
+    fake.put_log_event(ACCOUNT, REGION, &group, "stream", Timestamp::now(), &line.to_string());
+    let shown = mtlog.run(&["status"]).exits(0).stdout;
+    let screen = timeless(&shown);
     let spark = "█".repeat(30);
     let expected = format!(
         "\
@@ -85,7 +89,7 @@ us-east-2
   latency     half within 3.2 s, 99 % within 3.2 s                    {spark}
   function    120 runs, 0 errors, 0 throttled, 1.5 s to 1.5 s         {spark}
   tenants     1 enabled, 0 disabled
-  served      no tenant in the last hour
+  served      1: acme (300,000 records)
   failing     no tenant in the last hour
   alarms      8 quiet
 ",
@@ -94,6 +98,8 @@ us-east-2
     let columns = regex_lite::Regex::new(" {2,}").unwrap();
     let narrow = |text: &str| columns.replace_all(text, "  ").into_owned();
     assert_eq!(narrow(&screen), narrow(&expected), "{screen}");
+    let readme = timeless(include_str!("../README.md"));
+    assert!(narrow(&readme).contains(&narrow(&screen)), "README.md should show\n{shown}");
 }
 
 #[test]
