@@ -114,10 +114,5 @@ fn missing(message: String) -> ApiError {
 }
 
 fn reply(context: &Context<'_>, content: impl FnOnce(&mut xml::Writer)) -> Reply {
-    let operation = context.operation;
-    let body = xml::document(&format!("{operation}Response"), Some(NAMESPACE), |out| {
-        out.nest(&format!("{operation}Result"), content);
-        out.nest("ResponseMetadata", |out| out.text("RequestId", context.request_id));
-    });
-    Reply::with_body(200, "text/xml", body)
+    context.query_reply(NAMESPACE, content)
 }

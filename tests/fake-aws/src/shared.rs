@@ -14,7 +14,7 @@ use crate::cloudwatch::CloudWatch;
 use crate::dynamodb::DynamoDb;
 use crate::error::ApiError;
 use crate::fault::Faults;
-use crate::http::Request;
+use crate::http::{Reply, Request};
 use crate::iam::Policy;
 use crate::identity::{Caller, Identities};
 use crate::journal::Journal;
@@ -26,6 +26,7 @@ use crate::service::Service;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::throttle::Throttles;
+use crate::xml;
 
 /// The state of a fake.
 #[derive(Debug)]
@@ -177,6 +178,20 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Writes the reply of a service that speaks the query protocol.
+    pub(crate) fn query_reply(
+        &self,
+        namespace: &str,
+        content: impl FnOnce(&mut xml::Writer),
+    ) -> Reply {
+        let operation = self.operation;
+        let body = xml::document(&format!("{operation}Response"), Some(namespace), |out| {
+            out.nest(&format!("{operation}Result"), content);
+            out.nest("ResponseMetadata", |out| out.text("RequestId", self.request_id));
+        });
+        Reply::with_body(200, "text/xml", body)
+    }
+
     /// Checks that the caller may do this to a resource of its own account that has no policy.
     pub(crate) fn authorize(&self, action: &str, resource: &str) -> Result<(), ApiError> {
         self.authorize_shared(action, resource, &self.caller.account, None, &[])
