@@ -288,7 +288,9 @@ fn a_tag_is_pinned_to_the_image_that_it_stands_for() {
     for layer in ["sha256:1", "sha256:1", "sha256:2"] {
         let scripted = Fault::on("unknown:BatchGetImage").respond(answer(layer));
         let handle = fake.inject(scripted);
+        fake.clear_journal();
         mtlog.run(&deploy).exits(0);
+        assert_eq!(fake.calls("unknown:BatchGetImage"), 1, "what pins the tag is judged as well");
         handle.remove();
         deployed_images.push(parameter(&fake, REGIONAL, "ECRImageUri").unwrap());
     }

@@ -1,6 +1,6 @@
 //! Several stacks in several regions: what goes together, what waits for what, and what stops what.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use futures_util::future::join_all;
 use mtlog_processor::model::ids::Region;
@@ -102,6 +102,7 @@ impl<'a> Schedule<'a> {
                 answers: fleet.answers.clone(),
                 timeout: fleet.timeout,
                 others: fleet.others,
+                pinned: RefCell::default(),
                 plan: fleet.plan.as_ref(),
             })
             .collect();

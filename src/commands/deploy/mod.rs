@@ -15,6 +15,7 @@ mod upstream;
 mod view;
 
 use std::{
+    cell::RefCell,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -29,6 +30,7 @@ use super::{
     target::{self, Opened},
 };
 use crate::{
+    aws::ecr::StoredManifest,
     cli::{ConsentArgs, FleetConnectionArgs, duration},
     config::{
         deploy::{DeployFlags, Part},
@@ -298,6 +300,16 @@ struct Run<'a> {
     others: Others,
     /// The plan that is carried out, if it comes from a file.
     plan: Option<&'a SavedPlan>,
+    /// What the image's tag stands for, as it was last looked up.
+    pinned: RefCell<Option<Pinned>>,
+}
+
+/// An image that a tag stands for. What was read to find it is what it is judged by.
+#[derive(Debug, Clone)]
+struct Pinned {
+    /// Its URI, by digest.
+    uri: String,
+    manifest: StoredManifest,
 }
 
 impl Run<'_> {

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::Run;
+use super::{Pinned, Run};
 use crate::{
     aws::{
         ecr::StoredManifest,
@@ -51,8 +51,12 @@ fn refused(code: &str, text: String) -> CliError {
 async fn image(run: &Run<'_>, plan: &Plan) -> Result<(), CliError> {
     let Some(text) = changed(plan, "ECRImageUri") else { return Ok(()) };
     let Ok(image) = text.parse::<EcrImage>() else { return Ok(()) };
-    let session = run.opened.session.in_region(image.region());
-    match session.ecr().manifest(&image).await {
+    let pinned = run.pinned.borrow().clone().filter(|pinned| pinned.uri == text);
+    let found = match pinned {
+        Some(Pinned { manifest, .. }) => Ok(manifest),
+        None => run.opened.session.in_region(image.region()).ecr().manifest(&image).await,
+    };
+    match found {
         Ok(StoredManifest::Found { text: manifest, media_type }) => {
             acceptance::check_manifest(manifest.as_bytes(), media_type.as_deref())
                 .map(|_| ())

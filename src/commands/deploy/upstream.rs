@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mtlog_processor::model::{arn::Partition, ids::Region};
 
-use super::{Foresight, Run};
+use super::{Foresight, Pinned, Run};
 use crate::{
     aws::ecr::StoredManifest,
     deploy::{
@@ -84,7 +84,12 @@ async fn pinned_image(run: &Run<'_>) -> Option<EcrImage> {
     let image = &run.opened.settings.image.as_ref()?.value;
     let ImageVersion::Tag(_) = image.version() else { return None };
     match run.opened.session.in_region(image.region()).ecr().manifest(image).await {
-        Ok(StoredManifest::Found { text, .. }) => Some(image.pinned(&digest(text.as_bytes()))),
+        Ok(StoredManifest::Found { text, media_type }) => {
+            let pinned = image.pinned(&digest(text.as_bytes()));
+            let manifest = StoredManifest::Found { text, media_type };
+            *run.pinned.borrow_mut() = Some(Pinned { uri: pinned.to_string(), manifest });
+            Some(pinned)
+        }
         // The preflight says so, if the stack is to take it.
         Ok(StoredManifest::NoImage | StoredManifest::NoRepository) => None,
         Err(fault) => {
