@@ -12,7 +12,7 @@ use crate::{
     decode::{DecodeError, Decoded, Decoder, Options},
     engine::{
         batch,
-        segment::{SegmentBuilder, Sizes},
+        segment::{Held, SegmentBuilder, Sizes},
     },
     model::events::{Batch, MAX_BATCH_EVENTS, RecordPlace, Segment},
     ports::LogTarget,
@@ -24,11 +24,11 @@ pub fn segments(
     options: Options,
     mut visit: impl FnMut(Segment) -> Segment,
 ) -> Result<(), DecodeError> {
-    let mut builder = SegmentBuilder::new(Sizes::default());
+    let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
     let mut decoder = Decoder::new(object, options);
     let mut pass_on = |builder: &mut SegmentBuilder| {
         if let Some(mut held) = builder.take(RecordPlace::default()) {
-            held.segment = visit(held.segment);
+            held.segment = visit(std::mem::take(&mut held.segment));
             builder.reuse(held);
         }
     };

@@ -10,7 +10,7 @@ use crate::{
     engine::{
         budget::Budget,
         read::ChunkReader,
-        segment::{Held, SegmentBuilder},
+        segment::{Held, SegmentBuilder, Spare},
     },
     model::{events::RecordPlace, outcome::PoisonReason},
 };
@@ -34,6 +34,7 @@ pub(crate) struct Outlet {
     full: mpsc::Sender<Held>,
     emptied: mpsc::Receiver<Held>,
     budget: Budget,
+    spare: Spare,
     /// How many segments there are: with the builder, under way, and here. One is the object's own.
     segments: usize,
     most_segments: usize,
@@ -47,13 +48,13 @@ pub(crate) struct Segments {
 }
 
 /// Connects a decoding thread with whoever sends its segments, `in_flight` at a time if there is memory for them.
-pub(crate) fn channel(budget: &Budget, in_flight: usize) -> (Outlet, Segments) {
+pub(crate) fn channel(budget: &Budget, spare: &Spare, in_flight: usize) -> (Outlet, Segments) {
     // One more is filled meanwhile.
     let most_segments = in_flight + 1;
     let (full_sender, full) = mpsc::channel(most_segments);
     let (emptied_sender, emptied) = mpsc::channel(most_segments);
-    let budget = budget.clone();
-    let outlet = Outlet { full: full_sender, emptied, budget, segments: 1, most_segments };
+    let (budget, spare) = (budget.clone(), spare.clone());
+    let outlet = Outlet { full: full_sender, emptied, budget, spare, segments: 1, most_segments };
     (outlet, Segments { full, emptied: emptied_sender })
 }
 
@@ -108,10 +109,12 @@ impl Outlet {
     }
 
     fn one_more(&mut self) -> Option<Held> {
-        let more =
-            if self.segments < self.most_segments { Held::further(&self.budget) } else { None };
-        self.segments += usize::from(more.is_some());
-        more
+        if self.segments == self.most_segments {
+            return None;
+        }
+        let more = Held::further(&self.spare, &self.budget)?;
+        self.segments += 1;
+        Some(more)
     }
 }
 

@@ -198,10 +198,11 @@ async fn pass(
         max_events: context.settings.max_batch_events,
         object_tag: tag(work.object, &opened.info.etag),
     };
-    let builder = SegmentBuilder::new(sizes);
+    let builder = SegmentBuilder::new(sizes, Held::own(&context.spare));
     let from = progress.next;
     let (chunk_sender, chunk_reader) = read::channel();
-    let (outlet, segments) = content::channel(&context.budget, context.settings.puts_in_flight);
+    let (outlet, segments) =
+        content::channel(&context.budget, &context.spare, context.settings.puts_in_flight);
 
     let decoding = tokio::task::spawn_blocking(move || {
         content::decode(chunk_reader, options, from, builder, outlet)

@@ -37,6 +37,7 @@ use self::{
     recent::Recent,
     retry::{Jitter, Retries},
     route::Scope,
+    segment::Spare,
     stop::Stop,
     targets::Targets,
 };
@@ -122,6 +123,7 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) targets: Targets,
     pub(crate) budget: Budget,
+    pub(crate) spare: Spare,
     pub(crate) breakers: Breakers,
     pub(crate) paces: Paces,
     pub(crate) recent: Recent,
@@ -168,6 +170,7 @@ impl Engine {
             directory: Directory::new(directory),
             targets: Targets::default(),
             budget,
+            spare: Spare::default(),
             breakers: Breakers::default(),
             paces: Paces::default(),
             recent: Recent::default(),

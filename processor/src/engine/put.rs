@@ -227,15 +227,15 @@ mod tests {
     use super::*;
     use crate::{
         decode::message::Message,
-        engine::segment::{SegmentBuilder, Sizes},
+        engine::segment::{Held, SegmentBuilder, Sizes},
         model::events::RecordPlace,
     };
 
     fn batch(count: u32) -> Batch {
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         (0..count).for_each(|_| builder.push_event(0, 0, &Message::from_text("x").unwrap()));
         Batch::new(
-            Arc::new(builder.take(RecordPlace::default()).unwrap().segment),
+            Arc::new(builder.take(RecordPlace::default()).unwrap().into_segment()),
             (0..count).collect(),
         )
     }

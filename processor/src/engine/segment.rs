@@ -3,7 +3,10 @@
 //! A segment is a run of records in file order that fills one call, if memory allows. It is the unit of commitment:
 //! after a failure the segments that were under way are sent again, and no other.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     decode::message::Message,
@@ -55,12 +58,19 @@ pub(crate) struct Held {
     pub(crate) segment: Segment,
     /// What it takes of the shared memory, unless it is the object's own.
     grant: Option<Grant>,
+    spare: Spare,
 }
 
 impl Held {
+    /// Returns the empty segment that every object has.
+    pub(crate) fn own(spare: &Spare) -> Self {
+        Self { segment: spare.take(), grant: None, spare: spare.clone() }
+    }
+
     /// Returns an empty segment beyond an object's own, if there is memory for it.
-    pub(crate) fn further(budget: &Budget) -> Option<Self> {
-        Some(Self { segment: Segment::default(), grant: Some(budget.try_take(MAX_SEGMENT_BYTES)?) })
+    pub(crate) fn further(spare: &Spare, budget: &Budget) -> Option<Self> {
+        let grant = Some(budget.try_take(MAX_SEGMENT_BYTES)?);
+        Some(Self { segment: spare.take(), grant, spare: spare.clone() })
     }
 
     /// Whether somebody else could be short of the memory that this one takes.
@@ -69,14 +79,58 @@ impl Held {
     }
 }
 
+#[cfg(test)]
+impl Held {
+    /// Returns the segment alone.
+    pub(crate) fn into_segment(mut self) -> Segment {
+        std::mem::take(&mut self.segment)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.spare.keep(std::mem::take(&mut self.segment));
+    }
+}
+
+/// Segments that objects before were done with. New memory would have to be asked of the system, page by page.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spare(Arc<Mutex<Vec<Segment>>>);
+
+/// How many are kept: as many as one object has.
+const SPARE_SEGMENTS: usize = 5;
+
+impl Spare {
+    fn take(&self) -> Segment {
+        self.segments().pop().unwrap_or_default()
+    }
+
+    fn keep(&self, segment: Segment) {
+        let mut segments = self.segments();
+        // A record of many MiB has made it too long to be kept.
+        if segments.len() < SPARE_SEGMENTS
+            && (1..=2 * MAX_SEGMENT_BYTES).contains(&segment.capacity())
+        {
+            segments.push(segment.emptied());
+        }
+    }
+
+    fn segments(&self) -> MutexGuard<'_, Vec<Segment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl SegmentBuilder {
-    pub(crate) fn new(sizes: Sizes) -> Self {
-        Self { sizes, current: Held::default() }
+    /// Begins with `first`.
+    pub(crate) const fn new(sizes: Sizes, first: Held) -> Self {
+        Self { sizes, current: first }
     }
 
     /// Goes on in the memory of a segment that is done with.
     pub(crate) fn reuse(&mut self, done: Held) {
-        self.current = Held { segment: done.segment.emptied(), grant: done.grant };
+        self.current = done;
+        let segment = std::mem::take(&mut self.current.segment);
+        self.current.segment = segment.emptied();
     }
 
     /// Whether one call takes the message beside the events that are here.
@@ -161,8 +215,6 @@ fn cut_at_characters(text: &str, limit: usize) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -187,7 +239,7 @@ mod tests {
 
     fn builder(max_message_bytes: usize) -> SegmentBuilder {
         let sizes = Sizes { max_message_bytes, object_tag: 0xab, ..Sizes::default() };
-        SegmentBuilder::new(sizes)
+        SegmentBuilder::new(sizes, Held::default())
     }
 
     #[test]
@@ -195,7 +247,7 @@ mod tests {
         for (length, parts) in [(99, 1), (100, 1), (101, 3), (500, 14)] {
             let mut builder = builder(100);
             push(&mut builder, 1, &"x".repeat(length));
-            let segment = builder.take(end(8)).unwrap().segment;
+            let segment = builder.take(end(8)).unwrap().into_segment();
             assert_eq!(segment.events().len(), parts, "{length}");
             assert_eq!(segment.events().iter().map(|span| u64::from(span.counts)).sum::<u64>(), 1);
             assert_eq!(
@@ -210,47 +262,47 @@ mod tests {
     fn parts_say_which_they_are() {
         let mut builder = builder(70);
         push(&mut builder, 1, &"é".repeat(40));
-        let found = messages(builder.take(end(8)).unwrap().segment);
+        let found = messages(builder.take(end(8)).unwrap().into_segment());
         assert_eq!(found[0], "[mtlog part 1/14 000000ab-7] ééé");
         assert_eq!(found[13], "[mtlog part 14/14 000000ab-7] é");
     }
 
     #[test]
     fn a_segment_takes_what_one_call_takes() {
-        let mut bytes = SegmentBuilder::new(Sizes::default());
+        let mut bytes = SegmentBuilder::new(Sizes::default(), Held::default());
         let half = "x".repeat(MAX_BATCH_BYTES / 2 - EVENT_OVERHEAD_BYTES);
         push(&mut bytes, 0, &half);
         assert!(takes(&bytes, &half) && !takes(&bytes, &format!("{half}x")));
         push(&mut bytes, 0, &half);
         assert!(!takes(&bytes, "x") && !bytes.is_full());
-        let segment = bytes.take(end(3)).unwrap().segment;
+        let segment = bytes.take(end(3)).unwrap().into_segment();
         assert_eq!((segment.bytes(), segment.end.record), (MAX_BATCH_BYTES, 3));
         // Alone, anything is taken: a long message is split, or fills a call by itself.
         assert!(takes(&bytes, &"x".repeat(MAX_BATCH_BYTES + 1)));
         assert!(bytes.take(end(3)).is_none());
 
         let sizes = Sizes { max_events: 3, ..Sizes::default() };
-        let mut events = SegmentBuilder::new(sizes);
+        let mut events = SegmentBuilder::new(sizes, Held::default());
         (0..3).for_each(|_| push(&mut events, 0, "x"));
         assert!(!takes(&events, "x"));
         drop(events.take(end(3)));
         assert!(takes(&events, "x"));
 
-        let mut bad = SegmentBuilder::new(Sizes::default());
+        let mut bad = SegmentBuilder::new(Sizes::default(), Held::default());
         (0..SEGMENT_RECORDS).for_each(|_| bad.push_undecodable());
         assert!(bad.is_full());
     }
 
     #[test]
     fn a_segment_of_many_escapes_is_full_before_a_call_is() {
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         let control = "\u{1}".repeat(1000);
         while !builder.is_full() {
             assert!(takes(&builder, &control));
             push(&mut builder, 0, &control);
         }
         // Six bytes stand for each.
-        let segment = builder.take(end(1)).unwrap().segment;
+        let segment = builder.take(end(1)).unwrap().into_segment();
         assert!((MAX_SEGMENT_BYTES..MAX_SEGMENT_BYTES + 6_100).contains(&segment.held()));
         assert!(segment.bytes() < MAX_SEGMENT_BYTES / 5);
     }
@@ -258,15 +310,15 @@ mod tests {
     #[test]
     fn a_further_segment_takes_of_what_all_objects_share_and_an_own_one_does_not() {
         let budget = Budget::new(2 * MAX_SEGMENT_BYTES);
-        let (own, first) = (Held::default(), Held::further(&budget).unwrap());
+        let (own, first) = (Held::default(), Held::further(&Spare::default(), &budget).unwrap());
         assert!(!own.is_wanted_elsewhere(&budget) && !first.is_wanted_elsewhere(&budget));
-        let second = Held::further(&budget).unwrap();
-        assert!(Held::further(&budget).is_none());
+        let second = Held::further(&Spare::default(), &budget).unwrap();
+        assert!(Held::further(&Spare::default(), &budget).is_none());
         assert!(!own.is_wanted_elsewhere(&budget) && first.is_wanted_elsewhere(&budget));
         drop(second);
         assert!(!first.is_wanted_elsewhere(&budget));
         // It stays with the segment for as long as that is used again.
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         builder.reuse(first);
         push(&mut builder, 0, "x");
         let used = builder.take(end(1)).unwrap();
@@ -285,15 +337,39 @@ mod tests {
         builder.reuse(done);
         assert!(builder.take(end(2)).is_none());
         push(&mut builder, 9, "y");
-        let next = builder.take(end(3)).unwrap().segment;
+        let next = builder.take(end(3)).unwrap().into_segment();
         assert_eq!((next.read, next.undecodable, next.split), (1, 0, 0));
         assert_eq!((next.bytes(), next.events().len()), (1 + EVENT_OVERHEAD_BYTES, 1));
         assert_eq!(messages(next), ["y"]);
     }
 
     #[test]
+    fn what_one_object_is_done_with_is_where_the_next_begins() {
+        let spare = Spare::default();
+        let fill = |held: Held, length: usize| {
+            let mut builder = SegmentBuilder::new(Sizes::default(), held);
+            push(&mut builder, 0, &"x".repeat(length));
+            builder.take(end(1)).unwrap()
+        };
+        let used = fill(Held::own(&spare), 100_000);
+        let room = used.segment.capacity();
+        drop(used);
+        let next = Held::own(&spare);
+        assert_eq!((next.segment.capacity(), next.segment.events().len()), (room, 0));
+        assert_eq!(Held::own(&spare).segment.capacity(), 0, "it was the only one");
+        // No more than one object needs, and nothing that one long record has made.
+        drop((0..9).map(|_| fill(Held::default(), 1)).collect::<Vec<_>>());
+        let all: Vec<Held> = (0..9).map(|_| fill(Held::own(&spare), 1)).collect();
+        drop(all);
+        assert_eq!(spare.segments().len(), SPARE_SEGMENTS);
+        spare.segments().clear();
+        spare.keep(fill(Held::default(), 3 * MAX_SEGMENT_BYTES).into_segment());
+        assert!(spare.segments().is_empty());
+    }
+
+    #[test]
     fn a_negative_time_becomes_the_epoch() {
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         push(&mut builder, -5, "x");
         assert_eq!(builder.take(end(1)).unwrap().segment.events()[0].timestamp_ms, 0);
     }

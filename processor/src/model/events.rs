@@ -133,6 +133,11 @@ impl Segment {
         self.json.len() + self.events.len() * size_of::<EventSpan>()
     }
 
+    /// Returns how many bytes of events it has memory for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.json.capacity()
+    }
+
     /// Returns an empty segment in the same memory.
     pub(crate) fn emptied(self) -> Self {
         let Self { mut json, mut events, .. } = self;

@@ -77,18 +77,20 @@ mod tests {
     use super::*;
     use crate::{
         decode::message::Message,
-        engine::segment::{SegmentBuilder, Sizes},
+        engine::segment::{Held, SegmentBuilder, Sizes},
         model::{events::RecordPlace, ids::LogStreamName},
         ports::Access,
     };
 
     #[test]
     fn the_body_is_what_the_service_expects() {
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         builder.push_event(0, 17, &Message::from_text("say \"é\"\n").unwrap());
         builder.push_event(1, 18, &Message::from_text("b").unwrap());
-        let batch =
-            Batch::new(Arc::new(builder.take(RecordPlace::default()).unwrap().segment), vec![0, 1]);
+        let batch = Batch::new(
+            Arc::new(builder.take(RecordPlace::default()).unwrap().into_segment()),
+            vec![0, 1],
+        );
         let access = Access {
             tenant: "acme".parse().unwrap(),
             role: "arn:aws:iam::222222222222:role/x".parse().unwrap(),
@@ -110,9 +112,9 @@ mod tests {
 
     #[test]
     fn a_call_that_is_repeated_sends_what_was_written_for_the_first() {
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         builder.push_event(0, 17, &Message::from_text("a").unwrap());
-        let segment = builder.take(RecordPlace::default()).unwrap().segment;
+        let segment = builder.take(RecordPlace::default()).unwrap().into_segment();
         let batch = Batch::new(Arc::new(segment), vec![0]);
         let bodies = Arc::<Bodies>::default();
         let write = |text: &[u8]| Bodies::lend(&bodies, |body| body.extend_from_slice(text));

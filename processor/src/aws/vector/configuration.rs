@@ -117,19 +117,19 @@ mod tests {
     use super::*;
     use crate::{
         decode::message::Message,
-        engine::segment::{SegmentBuilder, Sizes},
+        engine::segment::{Held, SegmentBuilder, Sizes},
         model::{events::RecordPlace, ids::LogStreamName},
         ports::Access,
     };
 
     fn batch(times_ms: &[i64]) -> Batch {
-        let mut builder = SegmentBuilder::new(Sizes::default());
+        let mut builder = SegmentBuilder::new(Sizes::default(), Held::default());
         for at in times_ms {
             builder.push_event(0, *at, &Message::from_text("say \"é\"\n").unwrap());
         }
         let count = u32::try_from(times_ms.len()).unwrap();
         Batch::new(
-            Arc::new(builder.take(RecordPlace::default()).unwrap().segment),
+            Arc::new(builder.take(RecordPlace::default()).unwrap().into_segment()),
             (0..count).collect(),
         )
     }
