@@ -27,10 +27,11 @@ use crate::{
     error_chain::Chain,
     metrics::Metric,
     model::{
+        events::{RecordPlace, Segment},
         ids::{LogGroupName, LogStreamName},
         key::LogObject,
         notification::ObjectRef,
-        outcome::{Outcome, PoisonReason, Skip, Stage, StopReason, TransientReason},
+        outcome::{Ledger, Outcome, PoisonReason, Skip, Stage, StopReason, TransientReason},
         progress::{Progress, WorkId},
     },
     ports::{Access, Fault, FaultClass, LogTarget},
@@ -254,6 +255,8 @@ fn judge(
 /// Sends the segments, some at a time, and notes each in `progress` when all before it are settled too.
 ///
 /// After a failure no further one is started, and what is under way ends by itself: its answer may have been on its way.
+/// Refused events count as the events' fault once the destination has taken anything of the object. If it takes nothing,
+/// the destination itself may be what is wrong, and its owner can mend that.
 async fn send_all(
     context: &Context,
     work: &LogWork<'_>,
@@ -270,6 +273,7 @@ async fn send_all(
         own_body: tokio::sync::Mutex::default(),
     };
     let mut sending = FuturesOrdered::new();
+    let mut done = Vec::new();
     let mut failure = None;
     let mut more = true;
     loop {
@@ -283,14 +287,13 @@ async fn send_all(
             },
             Some(sent) = sending.next() => match sent {
                 Ok((held, settled)) if failure.is_none() => {
-                    progress.ledger += settled.ledger;
-                    progress.ledger.read += held.segment.read;
-                    progress.ledger.undecodable += held.segment.undecodable;
-                    progress.next = held.segment.end;
-                    failure = note(context, work, progress).await.err();
-                    context.meter.add(Metric::RecordsSplit, "", held.segment.split);
-                    context.meter.add(Metric::SegmentsCommitted, "", 1);
+                    done.push(Done::new(&held.segment, settled));
                     segments.give_back(held);
+                    let is_certain = done.iter().all(|one| one.suspects == 0)
+                        || sender.putter.destination_accepts();
+                    if is_certain {
+                        failure = commit(context, work, progress, &mut done).await.err();
+                    }
                 }
                 Ok(_) => context.meter.add(Metric::SegmentsResent, "", 1),
                 Err(sent) => {
@@ -304,7 +307,49 @@ async fn send_all(
             sender.has_failed.store(true, Ordering::Relaxed);
         }
     }
+    if failure.is_none() && !done.is_empty() {
+        context.meter.add(Metric::SegmentsResent, "", done.len() as u64);
+        let refused =
+            Fault::new(FaultClass::Invalid, "PutLogEvents").with_code("EveryBatchRefused");
+        failure = Some(Failure::Fault(refused));
+    }
     failure.map_or(Ok(()), Err)
+}
+
+/// A segment whose events are all settled.
+struct Done {
+    ledger: Ledger,
+    split: u64,
+    end: RecordPlace,
+    /// Of the quarantined records, those that count only if the destination takes anything at all.
+    suspects: u64,
+}
+
+impl Done {
+    fn new(segment: &Segment, settled: Settled) -> Self {
+        let Segment { read, undecodable, split, end, .. } = *segment;
+        let mut ledger = settled.ledger;
+        ledger.read += read;
+        ledger.undecodable += undecodable;
+        Self { ledger, split, end, suspects: settled.suspects }
+    }
+}
+
+/// Notes what is done, in the order of the file.
+async fn commit(
+    context: &Context,
+    work: &LogWork<'_>,
+    progress: &mut Progress,
+    done: &mut Vec<Done>,
+) -> Result<(), Failure> {
+    for one in done.drain(..) {
+        progress.ledger += one.ledger;
+        progress.next = one.end;
+        note(context, work, progress).await?;
+        context.meter.add(Metric::RecordsSplit, "", one.split);
+        context.meter.add(Metric::SegmentsCommitted, "", 1);
+    }
+    Ok(())
 }
 
 /// What sends the segments of one object.
@@ -350,12 +395,6 @@ impl Sender<'_> {
             drop((shared, own));
             settled.ledger += one.ledger;
             settled.suspects += one.suspects;
-        }
-        // Nothing was accepted yet: the destination itself may be what is wrong, and its owner can mend that.
-        if settled.suspects > 0 && !self.putter.destination_accepts() {
-            return Err(Failure::Fault(
-                Fault::new(FaultClass::Invalid, "PutLogEvents").with_code("EveryBatchRefused"),
-            ));
         }
         // All batches of it are gone, so nobody else holds it.
         held.segment = Arc::try_unwrap(segment).unwrap_or_else(|shared| shared.without_events());

@@ -286,6 +286,28 @@ fn row_36_refused_events_are_isolated() {
 }
 
 #[test]
+fn row_36_a_refused_event_is_isolated_before_the_destination_has_taken_another() {
+    let (world, tenant) = world();
+    world.fake.configure_logs(|logs| logs.max_event_bytes = 1000);
+    let mut all = records(&world.fake, 10, RECENT);
+    // It fills a call by itself, is sent first, and goes to another day's stream than the others, which wait.
+    let yesterday = world.fake.now() - Duration::from_secs(25 * 3600);
+    all[0]["message"] = json!("x".repeat((1 << 20) - 26));
+    all[0]["timestamp"] = json!(yesterday.as_millisecond());
+    let day = yesterday.to_string()[..10].to_owned();
+    world.put_lines(&World::key(&tenant, "x"), &all);
+    world.fake.create_log_group(&tenant.account, REGION, &tenant.group, &[]);
+    let others = Fault::on("logs:PutLogEvents").when(move |call| !call.key.ends_with(&day));
+    let rule = world.fake.inject(others.delay(Duration::from_secs(1)));
+    let run = world.drain();
+    run.assert_code(0).assert_balanced();
+    assert_eq!((run.sum("quarantined"), run.sum("delivered")), (1, 9));
+    assert_eq!(world.delivered(&tenant).len(), 9);
+    assert!(rule.hits() > 0);
+    world.assert_queues(0);
+}
+
+#[test]
 fn row_37_a_destination_that_refuses_everything_parks_the_message() {
     for count in [1, 10_000] {
         let (world, tenant) = world();
