@@ -190,7 +190,7 @@ mod tests {
         let check = |ratio, simulated| {
             finding("x", ratio, [1; 4], simulated, &Outcome::default()).is_some()
         };
-        assert!(!check(1.3, [1; 4]) && !check(0.7, [1; 4]));
+        assert!(!check(1.15, [1; 4]) && !check(0.85, [1; 4]));
         assert!(check(1.4, [1; 4]) && check(0.6, [1; 4]) && check(1.0, [1, 1, 1, 2]));
     }
 }
