@@ -12,6 +12,7 @@ use std::{
 };
 
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_cloudwatchlogs::{
     Client, config::IdentityCache, error::SdkError, operation::put_log_events::PutLogEventsOutput,
     types::InputLogEvent,
@@ -121,7 +122,7 @@ impl CloudWatchSink {
             .log_stream_name(target.stream.as_str())
             .log_events(stand_in)
             .customize()
-            .interceptor(PreparedBody(body));
+            .interceptor(PreparedBody { body, digest: batch.digest().map(str::to_owned) });
         match request.send().await {
             Ok(output) => {
                 if let Some(info) = output.rejected_entity_info() {
@@ -206,7 +207,11 @@ impl LogSink for CloudWatchSink {
 /// Puts the request's body in place of the SDK's, and refuses an answer without one: the service answers with a
 /// document, so an empty success comes from something in between, and nothing says that the events were taken.
 #[derive(Debug)]
-struct PreparedBody(Bytes);
+struct PreparedBody {
+    body: Bytes,
+    /// Its SHA-256, if it is known: the signature covers it.
+    digest: Option<String>,
+}
 
 impl Intercept for PreparedBody {
     fn name(&self) -> &'static str {
@@ -217,11 +222,16 @@ impl Intercept for PreparedBody {
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
-        request.headers_mut().insert("content-length", self.0.len().to_string());
-        *request.body_mut() = SdkBody::from(self.0.clone());
+        request.headers_mut().insert("content-length", self.body.len().to_string());
+        *request.body_mut() = SdkBody::from(self.body.clone());
+        if let Some(digest) = &self.digest {
+            config
+                .interceptor_state()
+                .store_put(PayloadSigningOverride::Precomputed(digest.clone()));
+        }
         Ok(())
     }
 

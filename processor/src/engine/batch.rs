@@ -117,6 +117,7 @@ pub(crate) fn day_name(day: i64) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
     use crate::engine::segment::MAX_MESSAGE_BYTES;
@@ -163,6 +164,10 @@ mod tests {
             let (_segment, batches) = super::cut(segment, max_events, enclosure);
             let text = |batch: &Batch| {
                 let written = batch.request(|| bytes::Bytes::from_static(b"written anew"));
+                let digest: String =
+                    Sha256::digest(&written).iter().map(|byte| format!("{byte:02x}")).collect();
+                let is_anew = written == "written anew";
+                assert_eq!(batch.digest(), (!is_anew).then_some(digest.as_str()));
                 String::from_utf8(written.to_vec()).unwrap()
             };
             batches.iter().map(|one| text(&one.batch)).collect()

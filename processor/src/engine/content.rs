@@ -10,7 +10,7 @@ use crate::{
     engine::{
         budget::Budget,
         read::ChunkReader,
-        segment::{Held, SegmentBuilder, Spare},
+        segment::{Cutter, Held, SegmentBuilder, Spare},
     },
     model::{events::RecordPlace, outcome::PoisonReason},
 };
@@ -29,10 +29,10 @@ pub(crate) enum ContentFault {
 }
 
 /// Where the decoding thread leaves full segments and finds emptied ones.
-#[derive(Debug)]
 pub(crate) struct Outlet {
     full: mpsc::Sender<Held>,
     emptied: mpsc::Receiver<Held>,
+    cut: Cutter,
     budget: Budget,
     spare: Spare,
     /// How many segments there are: with the builder, under way, and here. One is the object's own.
@@ -48,13 +48,19 @@ pub(crate) struct Segments {
 }
 
 /// Connects a decoding thread with whoever sends its segments, `in_flight` at a time if there is memory for them.
-pub(crate) fn channel(budget: &Budget, spare: &Spare, in_flight: usize) -> (Outlet, Segments) {
+pub(crate) fn channel(
+    budget: &Budget,
+    spare: &Spare,
+    in_flight: usize,
+    cut: Cutter,
+) -> (Outlet, Segments) {
     // One more is filled meanwhile.
     let most_segments = in_flight + 1;
     let (full_sender, full) = mpsc::channel(most_segments);
     let (emptied_sender, emptied) = mpsc::channel(most_segments);
     let (budget, spare) = (budget.clone(), spare.clone());
-    let outlet = Outlet { full: full_sender, emptied, budget, spare, segments: 1, most_segments };
+    let outlet =
+        Outlet { full: full_sender, emptied, cut, budget, spare, segments: 1, most_segments };
     (outlet, Segments { full, emptied: emptied_sender })
 }
 
@@ -79,7 +85,10 @@ impl Outlet {
 
     /// Passes on what was gathered up to `end`. Whether somebody took it, or there was nothing.
     fn send(&self, builder: &mut SegmentBuilder, end: RecordPlace) -> bool {
-        builder.take(end).is_none_or(|segment| self.full.blocking_send(segment).is_ok())
+        builder.take(end).is_none_or(|mut held| {
+            held.cut_with(&self.cut);
+            self.full.blocking_send(held).is_ok()
+        })
     }
 
     /// Finds memory for the next segment: that of one that is done with, or more, or it waits. Whether there is any.

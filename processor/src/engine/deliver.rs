@@ -21,7 +21,7 @@ use crate::{
         put::{Putter, Settled},
         read::{self, OpenObject},
         retry::Failure,
-        segment::{Held, SegmentBuilder, Sizes},
+        segment::{Cutter, Held, SegmentBuilder, Sizes},
         stop::Stop,
     },
     error_chain::Chain,
@@ -202,8 +202,13 @@ async fn pass(
     let builder = SegmentBuilder::new(sizes, Held::own(&context.spare));
     let from = progress.next;
     let (chunk_sender, chunk_reader) = read::channel();
-    let (outlet, segments) =
-        content::channel(&context.budget, &context.spare, context.settings.puts_in_flight);
+    let (sink, place, max_events) =
+        (Arc::clone(&context.sink), Place::of(work), context.settings.max_batch_events);
+    let cut: Cutter = Box::new(move |segment| {
+        batch::cut(segment, max_events, |day| sink.enclosure(&place.target(day)))
+    });
+    let in_flight = context.settings.puts_in_flight;
+    let (outlet, segments) = content::channel(&context.budget, &context.spare, in_flight, cut);
 
     let decoding = tokio::task::spawn_blocking(move || {
         content::decode(chunk_reader, options, from, builder, outlet)
@@ -266,7 +271,7 @@ async fn send_all(
 ) -> Result<(), Failure> {
     let sender = Sender {
         context,
-        work,
+        place: Place::of(work),
         putter: Putter::new(context, stop, work.retention_days),
         stop,
         has_failed: AtomicBool::new(false),
@@ -355,7 +360,7 @@ async fn commit(
 /// What sends the segments of one object.
 struct Sender<'a> {
     context: &'a Context,
-    work: &'a LogWork<'a>,
+    place: Place,
     putter: Putter<'a>,
     stop: &'a Stop,
     /// Whether a segment could not be sent.
@@ -376,11 +381,8 @@ impl Sender<'_> {
         if let Some(reason) = self.stop.reason() {
             return Err(Failure::Stopped(reason));
         }
-        let segment = std::mem::take(&mut held.segment);
-        let Context { sink, settings, budget, .. } = self.context;
-        let (segment, batches) = batch::cut(segment, settings.max_batch_events, |day| {
-            sink.enclosure(&target(self.work, day))
-        });
+        let (segment, batches) = held.take_cut();
+        let budget = &self.context.budget;
         let mut settled = Settled::default();
         for one in batches {
             // A body that is written anew needs memory, of which every object has some of its own.
@@ -391,7 +393,7 @@ impl Sender<'_> {
             } else {
                 None
             };
-            let one = self.putter.put(&target(self.work, one.day), one.batch).await?;
+            let one = self.putter.put(&self.place.target(one.day), one.batch).await?;
             drop((shared, own));
             settled.ledger += one.ledger;
             settled.suspects += one.suspects;
@@ -416,11 +418,27 @@ async fn note(context: &Context, work: &LogWork<'_>, progress: &Progress) -> Res
     }
 }
 
-fn target(work: &LogWork<'_>, day: i64) -> LogTarget {
-    let day = batch::day_name(day);
-    let stream =
-        LogStreamName::sanitised(&format!("{}-{}-{day}", work.log.application, work.log.pod));
-    LogTarget { access: work.access.clone(), group: work.group.clone(), stream }
+/// Where an object's records go, but for the day.
+struct Place {
+    access: Access,
+    group: LogGroupName,
+    stream: String,
+}
+
+impl Place {
+    fn of(work: &LogWork<'_>) -> Self {
+        let stream = format!("{}-{}", work.log.application, work.log.pod);
+        Self { access: work.access.clone(), group: work.group.clone(), stream }
+    }
+
+    fn target(&self, day: i64) -> LogTarget {
+        let stream = format!("{}-{}", self.stream, batch::day_name(day));
+        LogTarget {
+            access: self.access.clone(),
+            group: self.group.clone(),
+            stream: LogStreamName::sanitised(&stream),
+        }
+    }
 }
 
 /// A short number for the parts of split messages: the same for the same content, another for another object.

@@ -14,6 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The most bytes of one batch: the messages in UTF-8 and [`EVENT_OVERHEAD_BYTES`] for each event.
 pub const MAX_BATCH_BYTES: usize = 1_048_576;
@@ -222,6 +223,8 @@ pub struct Batch {
     bytes: usize,
     /// What a call sends, once it is written. A batch goes to one log stream, however often it is sent.
     request: OnceLock<Bytes>,
+    /// The SHA-256 of a request that stood in its segment, in hexadecimal digits.
+    digest: Option<String>,
 }
 
 /// Which events of a segment, in the order in which they are sent.
@@ -270,16 +273,19 @@ impl Batch {
         Self::chosen(segment, chosen)
     }
 
-    /// Makes a batch of all events of `segment`, whose request stands there already.
+    /// Makes a batch of all events of `segment`, whose request stands there already. Its hash, which a signature needs,
+    /// is taken here: later, the request would have left the processor's cache.
     pub(crate) fn whole(segment: Arc<Segment>, request: Range<usize>) -> Self {
         let enclosed = Enclosed { segment: Arc::clone(&segment), place: request };
+        let digest = Sha256::digest(enclosed.as_ref());
+        let digest = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
         let request = OnceLock::from(Bytes::from_owner(enclosed));
         let chosen = Chosen::Run(0..segment.events.len());
-        Self { bytes: segment.bytes, segment, chosen, request }
+        Self { bytes: segment.bytes, segment, chosen, request, digest }
     }
 
     fn chosen(segment: Arc<Segment>, chosen: Chosen) -> Self {
-        let mut batch = Self { segment, chosen, bytes: 0, request: OnceLock::new() };
+        let mut batch = Self { segment, chosen, bytes: 0, request: OnceLock::new(), digest: None };
         batch.bytes = batch.spans().map(|span| span.text_len + EVENT_OVERHEAD_BYTES).sum();
         batch
     }
@@ -315,6 +321,11 @@ impl Batch {
     /// Returns what a call sends: what `write` gives the first time, and the same from then on.
     pub fn request(&self, write: impl FnOnce() -> Bytes) -> Bytes {
         self.request.get_or_init(write).clone()
+    }
+
+    /// Returns the SHA-256 of what a call sends, in hexadecimal digits, if it is known.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
     }
 
     /// Whether what a call sends is there already.
