@@ -46,7 +46,7 @@ fn counted_decode(compressed: &[u8]) {
     }
 }
 
-/// Does all that is done before the hash that the signature needs: decodes, and makes the request bodies.
+/// Does all that is done before a call: decodes, makes the request bodies, and hashes them.
 #[inline(never)]
 fn counted_bodies(compressed: &[u8], target: &LogTarget) {
     let send = |segment: Segment| {
