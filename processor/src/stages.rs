@@ -6,6 +6,7 @@
 use std::{io::Read, sync::Arc};
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::{
     aws::cloudwatch::body,
@@ -67,4 +68,10 @@ pub fn body(target: &LogTarget, batch: &Batch) -> Bytes {
         body::write_request(&mut written, target, batch);
         written.into()
     })
+}
+
+/// Returns the hash of a body that the signature needs: as it was taken when the body was made, or taken now.
+pub fn digest(batch: &Batch, body: &[u8]) -> String {
+    let taken = batch.digest().map(str::to_owned);
+    taken.unwrap_or_else(|| Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect())
 }
