@@ -6,7 +6,6 @@
 use std::{io::Read, sync::Arc};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use crate::{
     aws::cloudwatch::body,
@@ -15,7 +14,7 @@ use crate::{
         batch,
         segment::{Held, SegmentBuilder, Sizes},
     },
-    model::events::{Batch, MAX_BATCH_EVENTS, RecordPlace, Segment},
+    model::events::{Batch, MAX_BATCH_EVENTS, RecordPlace, Segment, sha256_digits},
     ports::LogTarget,
 };
 
@@ -73,5 +72,5 @@ pub fn body(target: &LogTarget, batch: &Batch) -> Bytes {
 /// Returns the hash of a body that the signature needs: as it was taken when the body was made, or taken now.
 pub fn digest(batch: &Batch, body: &[u8]) -> String {
     let taken = batch.digest().map(str::to_owned);
-    taken.unwrap_or_else(|| Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect())
+    taken.unwrap_or_else(|| sha256_digits(body))
 }

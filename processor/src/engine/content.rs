@@ -10,7 +10,7 @@ use crate::{
     engine::{
         budget::Budget,
         read::ChunkReader,
-        segment::{Cutter, Held, SegmentBuilder, Spare},
+        segment::{Cut, Cutter, Held, SegmentBuilder, Spare},
     },
     model::{events::RecordPlace, outcome::PoisonReason},
 };
@@ -30,7 +30,7 @@ pub(crate) enum ContentFault {
 
 /// Where the decoding thread leaves full segments and finds emptied ones.
 pub(crate) struct Outlet {
-    full: mpsc::Sender<Held>,
+    full: mpsc::Sender<(Held, Cut)>,
     emptied: mpsc::Receiver<Held>,
     cut: Cutter,
     budget: Budget,
@@ -43,7 +43,7 @@ pub(crate) struct Outlet {
 /// Where full segments come from and emptied ones go to.
 #[derive(Debug)]
 pub(crate) struct Segments {
-    full: mpsc::Receiver<Held>,
+    full: mpsc::Receiver<(Held, Cut)>,
     emptied: mpsc::Sender<Held>,
 }
 
@@ -65,8 +65,8 @@ pub(crate) fn channel(
 }
 
 impl Segments {
-    /// Returns the next segment, or none after the last.
-    pub(crate) async fn next(&mut self) -> Option<Held> {
+    /// Returns the memory of the next segment, and the segment as it was cut, or none after the last.
+    pub(crate) async fn next(&mut self) -> Option<(Held, Cut)> {
         self.full.recv().await
     }
 
@@ -86,8 +86,9 @@ impl Outlet {
     /// Passes on what was gathered up to `end`. Whether somebody took it, or there was nothing.
     fn send(&self, builder: &mut SegmentBuilder, end: RecordPlace) -> bool {
         builder.take(end).is_none_or(|mut held| {
-            held.cut_with(&self.cut);
-            self.full.blocking_send(held).is_ok()
+            // Here, while the segment is in the cache of the thread that has filled it.
+            let cut = (self.cut)(std::mem::take(&mut held.segment));
+            self.full.blocking_send((held, cut)).is_ok()
         })
     }
 

@@ -21,7 +21,7 @@ use crate::{
         put::{Putter, Settled},
         read::{self, OpenObject},
         retry::Failure,
-        segment::{Cutter, Held, SegmentBuilder, Sizes},
+        segment::{Cut, Cutter, Held, SegmentBuilder, Sizes},
         stop::Stop,
     },
     error_chain::Chain,
@@ -286,8 +286,8 @@ async fn send_all(
             && sending.len() < context.settings.puts_in_flight
             && !sender.has_failed.load(Ordering::Relaxed);
         tokio::select! {
-            held = segments.next(), if may_start => match held {
-                Some(held) => sending.push_back(sender.send(held)),
+            next = segments.next(), if may_start => match next {
+                Some((held, cut)) => sending.push_back(sender.send(held, cut)),
                 None => more = false,
             },
             Some(sent) = sending.next() => match sent {
@@ -371,17 +371,20 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     /// Sends all batches of a segment, one after the other, and returns it with nothing but its memory and its counts.
-    async fn send(&self, mut held: Held) -> Result<(Held, Settled), Failure> {
-        let result = self.send_batches(&mut held).await;
+    async fn send(&self, mut held: Held, cut: Cut) -> Result<(Held, Settled), Failure> {
+        let result = self.send_batches(&mut held, cut).await;
         self.has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
         result.map(|settled| (held, settled))
     }
 
-    async fn send_batches(&self, held: &mut Held) -> Result<Settled, Failure> {
+    async fn send_batches(
+        &self,
+        held: &mut Held,
+        (segment, batches): Cut,
+    ) -> Result<Settled, Failure> {
         if let Some(reason) = self.stop.reason() {
             return Err(Failure::Stopped(reason));
         }
-        let (segment, batches) = held.take_cut();
         let budget = &self.context.budget;
         let mut settled = Settled::default();
         for one in batches {

@@ -64,8 +64,6 @@ pub(crate) type Cutter = Box<dyn Fn(Segment) -> Cut + Send>;
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     pub(crate) segment: Segment,
-    /// The segment, cut into batches: here when it is on its way to be sent.
-    cut: Option<Cut>,
     /// What it takes of the shared memory, unless it is the object's own.
     grant: Option<Grant>,
     spare: Spare,
@@ -74,23 +72,13 @@ pub(crate) struct Held {
 impl Held {
     /// Returns the empty segment that every object has.
     pub(crate) fn own(spare: &Spare) -> Self {
-        Self { segment: spare.take(), cut: None, grant: None, spare: spare.clone() }
+        Self { segment: spare.take(), grant: None, spare: spare.clone() }
     }
 
     /// Returns an empty segment beyond an object's own, if there is memory for it.
     pub(crate) fn further(spare: &Spare, budget: &Budget) -> Option<Self> {
         let grant = Some(budget.try_take(MAX_SEGMENT_BYTES)?);
-        Some(Self { segment: spare.take(), cut: None, grant, spare: spare.clone() })
-    }
-
-    /// Cuts the segment into batches, on the thread that has filled it, in whose cache it is.
-    pub(crate) fn cut_with(&mut self, cut: &Cutter) {
-        self.cut = Some(cut(std::mem::take(&mut self.segment)));
-    }
-
-    /// Returns the batches, and what they lend from.
-    pub(crate) fn take_cut(&mut self) -> Cut {
-        self.cut.take().unwrap_or_default()
+        Some(Self { segment: spare.take(), grant, spare: spare.clone() })
     }
 
     /// Whether somebody else could be short of the memory that this one takes.

@@ -277,8 +277,7 @@ impl Batch {
     /// is taken here: later, the request would have left the processor's cache.
     pub(crate) fn whole(segment: Arc<Segment>, request: Range<usize>) -> Self {
         let enclosed = Enclosed { segment: Arc::clone(&segment), place: request };
-        let digest = Sha256::digest(enclosed.as_ref());
-        let digest = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+        let digest = Some(sha256_digits(enclosed.as_ref()));
         let request = OnceLock::from(Bytes::from_owner(enclosed));
         let chosen = Chosen::Run(0..segment.events.len());
         Self { bytes: segment.bytes, segment, chosen, request, digest }
@@ -383,6 +382,11 @@ impl Batch {
         };
         run.chain(picked.iter().map(|index| *index as usize))
     }
+}
+
+/// Returns the SHA-256 of some bytes in hexadecimal digits, as a signature wants it.
+pub(crate) fn sha256_digits(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
