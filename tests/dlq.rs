@@ -253,13 +253,12 @@ fn ctrl_c_gives_back_what_was_read() {
         world.letter("acme", "throttled", &index.to_string());
     }
     let second = Fault::on("sqs:ReceiveMessage").nth(2).virtual_delay(Duration::from_secs(1));
-    world.fake.inject(second);
+    let second = world.fake.inject(second);
     let mut child = world.mtlog.command(&["dlq", "list"]).spawn().expect("mtlog runs");
-    while world.fake.queue_depth(&world.dead).in_flight < 10
-        || world.fake.calls_under_way("sqs:ReceiveMessage") == 0
-    {
+    while second.hits() == 0 {
         std::thread::yield_now();
     }
+    assert_eq!(world.fake.queue_depth(&world.dead).in_flight, 10);
     let pid = child.id().to_string();
     let killed = std::process::Command::new("kill").args(["-INT", &pid]).status();
     assert!(killed.expect("kill runs").success());

@@ -61,7 +61,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: &Request) -> Answer {
     let effect = shared.faults.strike(&facts, now);
     let mut applied = false;
     if let Some(effect) = &effect {
-        pause(shared, effect).await;
+        pause(shared, effect, now).await;
     }
     let carried_out = effect.as_ref().is_none_or(|effect| effect.applies == Applies::Yes);
     let result = match opened {
@@ -374,12 +374,14 @@ fn note(facts: &mut CallFacts, service: Service, input: &Input<'_>, request: &Re
     facts.key = key;
 }
 
-async fn pause(shared: &Shared, effect: &Effect) {
+/// Waits as long as a fault says. On the fake's clock that counts from `arrival`, so whoever has seen the fault strike
+/// can move the clock.
+async fn pause(shared: &Shared, effect: &Effect, arrival: Millis) {
     if !effect.delay.is_zero() {
         tokio::time::sleep(effect.delay).await;
     }
     if !effect.virtual_delay.is_zero() {
-        let until = shared.clock.now().saturating_add(millis(effect.virtual_delay));
+        let until = arrival.saturating_add(millis(effect.virtual_delay));
         shared.clock.wait_until(until).await;
     }
 }
