@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::command;
+use crate::python::{self, Environment};
 use crate::repository::Repository;
 
 /// A benchmark of one crate.
@@ -14,6 +15,8 @@ pub(crate) struct Bench {
     target: &'static str,
     /// What its program is told.
     arguments: &'static [&'static str],
+    /// Whether it measures Python with a client for AWS, too.
+    needs_python: bool,
     /// What it measures, for the help text.
     pub(crate) purpose: &'static str,
 }
@@ -25,6 +28,7 @@ pub(crate) static ALL: &[Bench] = &[
         package: "mtlog",
         target: "deploying",
         arguments: &[],
+        needs_python: false,
         purpose: "start-up, calls, polling: the gates of deploying",
     },
     Bench {
@@ -32,6 +36,7 @@ pub(crate) static ALL: &[Bench] = &[
         package: "mtlog-processor",
         target: "engine",
         arguments: &[],
+        needs_python: true,
         purpose: "the engine: stages, formats, Python, the real binary; speed, memory, calls, start-up",
     },
     Bench {
@@ -39,6 +44,7 @@ pub(crate) static ALL: &[Bench] = &[
         package: "mtlog-processor",
         target: "engine",
         arguments: &["stages"],
+        needs_python: false,
         purpose: "of that the stages alone, as ratios to inflating",
     },
     Bench {
@@ -46,6 +52,7 @@ pub(crate) static ALL: &[Bench] = &[
         package: "mtlog-processor",
         target: "engine",
         arguments: &["memory"],
+        needs_python: false,
         purpose: "of that the memory of large objects, alone and several at once",
     },
 ];
@@ -65,7 +72,12 @@ pub(crate) fn run(repository: &Repository, chosen: &[&'static Bench]) -> Result<
     let benches: Vec<&Bench> = if chosen.is_empty() { all() } else { chosen.to_vec() };
     for bench in benches {
         let target = ["bench", "--locked", "--package", bench.package, "--bench", bench.target];
-        command::run(repository.cargo().args(target).arg("--").args(bench.arguments))?;
+        let mut cargo = repository.cargo();
+        if bench.needs_python {
+            // It has an AWS client beside the emulator.
+            cargo.env("PYTHON", python::ensure(repository, Environment::Emulator)?.interpreter());
+        }
+        command::run(cargo.args(target).arg("--").args(bench.arguments))?;
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ use fake_aws::KeepEvents;
 use crate::{objects::Format, stages::Stages, table::Table, world::World};
 
 /// The size of the objects, in MB before compression.
-const DEFAULT_MEGABYTES: usize = 100;
+const DEFAULT_MEGABYTES: usize = 50;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -12,7 +12,7 @@ use crate::{
     new_world,
     objects::{ANY_DAY, Format, gzip, object},
     runtime_api,
-    stages::Stages,
+    stages::{ROUNDS, Stages},
     table::Table,
     world::{BUCKET, World, wait},
 };
@@ -20,7 +20,6 @@ use crate::{
 /// How often the same object stands in the queue when processor time is measured: its clock is coarse, and starting is
 /// measured by itself.
 const COPIES: usize = 40;
-const ROUNDS: usize = 3;
 const STARTS: usize = 11;
 /// What one member of a large object inflates to, about.
 const UNIT: usize = 5_000_000;

@@ -1,8 +1,11 @@
-"""What the Python predecessor does with an object, up to the signed bodies of PutLogEvents.
+"""What the Python predecessor does with an object, up to the signed requests of PutLogEvents.
 
 Written for the benchmark, by its rules: the object is decompressed as a whole, each record becomes a
-dictionary, message and timestamp are picked from it, batches are cut at 1 MiB and 10,000 events, and a body
-is serialised and hashed as botocore does it. Prints processor time without the start of Python.
+dictionary, message and timestamp are picked from it, batches are cut at 1 MiB and 10,000 events, and a
+client makes requests of them. Prints processor time without the start of Python.
+
+Arguments: the object's file, and what makes the requests. `botocore` is the client that the predecessor has; an
+answer stands in for the network. `bare` does less than any client must: it serialises the body and hashes it.
 """
 
 import gzip
@@ -58,7 +61,36 @@ def batches(events):
         yield batch
 
 
+def bare(request):
+    """Makes a body and its hash, and nothing else of a request."""
+    hashlib.sha256(json.dumps(request).encode("utf-8")).hexdigest()
+
+
+def botocore():
+    """Returns what checks, serialises and signs a request, and has it answered at once."""
+    import botocore.awsrequest
+    import botocore.session
+
+    class Empty:
+        """The body of the answer."""
+
+        @staticmethod
+        def stream():
+            """Yields its pieces."""
+            yield b"{}"
+
+    def answer(request, **_):
+        return botocore.awsrequest.AWSResponse(request.url, 200, {}, Empty)
+
+    client = botocore.session.Session().create_client(
+        "logs", region_name="us-east-1", aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="example"
+    )
+    client.meta.events.register("before-send.cloudwatch-logs.PutLogEvents", answer)
+    return lambda request: client.put_log_events(**request)
+
+
 def main():
+    put = botocore() if sys.argv[2] == "botocore" else bare
     with open(sys.argv[1], "rb") as file:
         compressed = file.read()
     start = time.process_time()
@@ -67,8 +99,7 @@ def main():
     events.sort(key=lambda event: event["timestamp"])
     count = 0
     for batch in batches(events):
-        body = {"logGroupName": "/logs/acme", "logStreamName": "api-api-0-2026-11-23", "logEvents": batch}
-        hashlib.sha256(json.dumps(body).encode("utf-8")).hexdigest()
+        put({"logGroupName": "/logs/acme", "logStreamName": "api-api-0-2026-11-23", "logEvents": batch})
         count += len(batch)
     spent = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

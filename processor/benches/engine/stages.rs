@@ -25,7 +25,8 @@ use crate::{
     table::Table,
 };
 
-const ROUNDS: usize = 9;
+/// How often anything is measured whose best counts.
+pub(crate) const ROUNDS: usize = 9;
 /// The size of a small object, in bytes before compression.
 const SMALL: usize = 500_000;
 /// How often a small object is read in one round.
