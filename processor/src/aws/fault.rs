@@ -90,6 +90,11 @@ where
     fault
 }
 
+/// Whether a call was refused because the clock is off. The next one goes by the time that the answer says.
+pub(super) fn is_about_time(fault: &Fault) -> bool {
+    fault.code.as_deref().is_some_and(|code| TIME_CODES.contains(&code))
+}
+
 fn service_class(code: Option<&str>, status: Option<u16>, caller: Caller) -> FaultClass {
     code.and_then(|code| class_of_code(code, caller)).unwrap_or_else(|| class_of_status(status))
 }

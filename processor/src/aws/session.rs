@@ -42,6 +42,8 @@ impl Session {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .time_source(CorrectedClock)
+            // Its correction would come on top of this one, learnt by each client for itself.
+            .disable_clock_skew_correction(true)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(1));
         if let Some(region) = &settings.region {

@@ -2,8 +2,8 @@
 //!
 //! AWS refuses requests whose time is more than five minutes off. The answer to
 //! such a request says what time it is; from then on requests are signed with
-//! that. The SDK corrects the clock only between its own repetitions, and the
-//! engine repeats calls itself.
+//! that. The SDK can do so too, but each of its clients learns for itself, and
+//! goes by the machine's clock when it looks whether credentials have expired.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},

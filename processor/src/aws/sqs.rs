@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::{
     aws::{
-        fault::{Caller, fault},
+        fault::{Caller, fault, is_about_time},
         session::Session,
     },
     error_chain::Chain,
@@ -188,14 +188,19 @@ impl SqsQueue {
     }
 
     async fn find(&self) -> Result<Found, Fault> {
-        let output = self
-            .client
-            .get_queue_attributes()
-            .queue_url(&self.url)
-            .attribute_names(QueueAttributeName::RedrivePolicy)
-            .send()
-            .await
-            .map_err(|error| fault("GetQueueAttributes", Caller::Own, &error))?;
+        let ask = || async {
+            let request = self
+                .client
+                .get_queue_attributes()
+                .queue_url(&self.url)
+                .attribute_names(QueueAttributeName::RedrivePolicy);
+            request.send().await.map_err(|error| fault("GetQueueAttributes", Caller::Own, &error))
+        };
+        let output = match ask().await {
+            // Nobody repeats the first call of a process, and its answer has said what time it is.
+            Err(fault) if is_about_time(&fault) => ask().await?,
+            answer => answer?,
+        };
         let policy = output
             .attributes()
             .and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy));

@@ -626,6 +626,9 @@ fn row_40_a_clock_that_is_far_off_is_corrected() {
         let run = world.drain();
         run.assert_code(0);
         assert_eq!(world.delivered(&tenant), expected, "{}", run.stderr);
+        // The first answer says what time it is, to all clients.
+        let refused = world.fake.journal_text().matches("InvalidSignatureException").count();
+        assert_eq!(refused, 1, "{}", world.fake.journal_text());
         assert!(world.dead().is_empty());
     }
 }
