@@ -37,7 +37,7 @@ pub(crate) static ALL: &[Bench] = &[
         target: "engine",
         arguments: &[],
         needs_python: true,
-        purpose: "the engine: stages, formats, Python, the real binary; speed, memory, calls, start-up",
+        purpose: "the engine: stages, formats, Python and Go, the real binary; speed, memory, calls, start-up",
     },
     Bench {
         name: "stages",

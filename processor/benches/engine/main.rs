@@ -17,8 +17,8 @@
 )]
 
 mod objects;
+mod peers;
 mod process;
-mod python;
 #[path = "../../tests/engine/runtime_api.rs"]
 mod runtime_api;
 mod small;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         stages.print();
         stages.judge(&mut table);
         if !is_alone("stages") {
-            python::judge(&mut table, &stages);
+            peers::judge(&mut table, &stages);
             process::judge(&mut table, &stages);
             small::judge(&mut table);
             process::judge_start(&mut table);
