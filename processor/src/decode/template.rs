@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use super::{
     json::{self, StringBody},
-    timestamp,
+    timestamp::{self, LastSecond},
     walk::{Layout, MAX_SCALARS},
 };
 
@@ -34,6 +34,7 @@ const LEARNING_PAUSE: u32 = 32;
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     templates: Vec<Template>,
+    last_second: LastSecond,
     learned_since_match: u32,
 }
 
@@ -87,9 +88,10 @@ enum Role {
 impl Templates {
     /// Reads the record at the beginning of `input`, if it matches a template.
     pub(super) fn find(&mut self, input: &[u8]) -> Option<Match> {
-        let mut candidates = self.templates.iter().enumerate();
+        let Self { templates, last_second, .. } = self;
+        let mut candidates = templates.iter().enumerate();
         let (at, found) =
-            candidates.find_map(|(at, template)| Some((at, template.read(input)?)))?;
+            candidates.find_map(|(at, template)| Some((at, template.read(input, last_second)?)))?;
         if at > 0 {
             self.templates.swap(0, at);
         }
@@ -192,7 +194,7 @@ impl Template {
         (self.record.get(here..)? == record.get(there..)?).then_some(varying)
     }
 
-    fn read(&self, input: &[u8]) -> Option<Match> {
+    fn read(&self, input: &[u8], last_second: &mut LastSecond) -> Option<Match> {
         let mut len = 0;
         let mut message = None;
         let mut timestamp_ms = None;
@@ -201,6 +203,14 @@ impl Template {
             let rest = input.get(len..)?.strip_prefix(before)?;
             len += before.len();
             let value_len = match hole.kind {
+                // It ends with a `Z`; what stands before the next hole begins with the quote.
+                Kind::String
+                    if hole.role == Role::Timestamp
+                        && let Some((instant, value_len)) = last_second.parse_leading(rest) =>
+                {
+                    timestamp_ms = Some(instant);
+                    value_len
+                }
                 Kind::String => {
                     let body = json::string_body(rest)?;
                     let value = rest.get(..body.len)?;

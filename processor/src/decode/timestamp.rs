@@ -78,18 +78,52 @@ pub(super) fn parse_number(number: &[u8]) -> Option<i64> {
 
 /// Reads the form that the collector writes, `YYYY-MM-DDTHH:MM:SS[.fraction]Z`, and no other.
 fn parse_common(text: &[u8]) -> Option<i64> {
-    let (second, rest) = text.split_first_chunk::<19>()?;
+    let (instant, len) = LastSecond::default().parse_leading(text)?;
+    (len == text.len()).then_some(instant)
+}
+
+/// The second that was read last: most records say the same one as the record before.
+#[derive(Debug)]
+pub(super) struct LastSecond {
+    text: [u8; 19],
+    /// Since the Unix epoch.
+    milliseconds: i64,
+}
+
+impl Default for LastSecond {
+    fn default() -> Self {
+        Self { text: *b"1970-01-01T00:00:00", milliseconds: 0 }
+    }
+}
+
+impl LastSecond {
+    /// Reads what `text` begins with, if that is the form that the collector writes. Returns the instant, and the
+    /// length of its text.
+    pub(super) fn parse_leading(&mut self, text: &[u8]) -> Option<(i64, usize)> {
+        let (second, rest) = text.split_first_chunk()?;
+        if *second != self.text {
+            *self = Self { text: *second, milliseconds: parse_second(second)? };
+        }
+        let (millisecond, len) = match rest {
+            [b'Z', ..] => (0, 0),
+            [b'.', rest @ ..] => {
+                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                (first_three_digits(rest.get(..digits)?)?, 1 + digits)
+            }
+            _ => return None,
+        };
+        (rest.get(len) == Some(&b'Z'))
+            .then_some((self.milliseconds + millisecond, second.len() + len + 1))
+    }
+}
+
+/// Reads `YYYY-MM-DDTHH:MM:SS`.
+fn parse_second(text: &[u8; 19]) -> Option<i64> {
     let [y0, y1, y2, y3, b'-', mo0, mo1, b'-', d0, d1, b'T', h0, h1, b':', mi0, mi1, b':', s0, s1] =
-        *second
+        *text
     else {
         return None;
     };
-    let millisecond = match rest {
-        [b'Z'] => 0,
-        [b'.', fraction @ .., b'Z'] => first_three_digits(fraction)?,
-        _ => return None,
-    };
-    // All digits are tested at once: this is done for every record.
     if !are_digits(&[y0, y1, y2, y3, mo0, mo1, d0, d1, h0, h1, mi0, mi1, s0, s1]) {
         return None;
     }
@@ -99,7 +133,7 @@ fn parse_common(text: &[u8]) -> Option<i64> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    in_range(date.days()?, seconds_of_day(hour, minute, second), millisecond)
+    in_range(date.days()?, seconds_of_day(hour, minute, second), 0)
 }
 
 struct Date {
@@ -370,6 +404,29 @@ mod tests {
             ("1705314600123456789", instant + 123),
         ] {
             check(&format!("\"{text}\""), Some(milliseconds));
+        }
+    }
+
+    #[test]
+    fn what_a_text_begins_with_is_read_whatever_was_read_before() {
+        let mut last = LastSecond::default();
+        for (text, expected) in [
+            ("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0Z", None),
+            ("2024-01-15T10:30:00.123456Z\", ...", Some((1_705_314_600_123, 27))),
+            ("2024-01-15T10:30:00Z\"}", Some((1_705_314_600_000, 20))),
+            ("2024-01-15T10:30:00.5Z", Some((1_705_314_600_500, 22))),
+            ("2024-01-15T10:30:60.5Z", None),
+            ("2024-01-15T10:30:00.5Z", Some((1_705_314_600_500, 22))),
+            ("2024-01-15T10:30:01.5Z", Some((1_705_314_601_500, 22))),
+            ("2024-01-15T10:30:01.Z", None),
+            ("2024-01-15T10:30:01.5", None),
+            ("2024-01-15T10:30:01+00:00", None),
+            ("2024-01-15T10:30:01", None),
+            ("2024-01-15T10:30", None),
+            ("1969-12-31T23:59:59Z", None),
+            ("1970-01-01T00:00:00Z", Some((0, 20))),
+        ] {
+            assert_eq!(last.parse_leading(text.as_bytes()), expected, "{text}");
         }
     }
 

@@ -86,6 +86,9 @@ fn message() -> impl Strategy<Value = String> {
 fn timestamp() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => (0..60_u32, 0..1_000_000_000_u32).prop_map(|(s, n)| format!("\"2026-11-23T09:41:{s:02}.{n:09}Z\"")),
+        // The form that is read without looking for the end of the string, and what is nearly so.
+        3 => select(vec!["Z", ".5Z", ".123456Z", ".Z", ".5", "Z ", "Zx", "+01:00", "\\u005a", "\\\"Z"])
+            .prop_map(|end| format!("\"2026-11-23T09:41:33{end}\"")),
         1 => (1_600_000_000..1_900_000_000_u64).prop_map(|s| s.to_string()),
         1 => select(vec!["\"\"", "\"2026-11-23\"", "null", "0", "true", "1e9", "\"2026-11-23T09:41:60Z\""]).prop_map(str::to_owned),
     ]
