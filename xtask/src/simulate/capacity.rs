@@ -21,8 +21,8 @@ pub(crate) struct Costs {
 impl Default for Costs {
     fn default() -> Self {
         Self {
-            per_object: 1.1,
-            per_megabyte: 0.8,
+            per_object: 0.9,
+            per_megabyte: 0.5,
             object_megabytes: 0.5,
             message_part: 0.14,
             tenants: 1_000.0,

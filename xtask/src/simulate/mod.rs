@@ -74,7 +74,7 @@ fn row(name: &str, outcome: &Outcome) {
 
 fn print_capacity(capacity: &Capacity) {
     println!(
-        "{} TB a day: {:.0} objects a second, {:.0} PutLogEvents a second, {:.1} processors at 60 %, {} processes\n",
+        "{} TB a day: {:.0} objects a second, {:.0} PutLogEvents a second, {:.2} processors at 60 %, {} processes\n",
         capacity.terabytes,
         capacity.objects_per_second,
         capacity.puts_per_second,
