@@ -210,9 +210,11 @@ async fn pass(
     let in_flight = context.settings.puts_in_flight;
     let (outlet, segments) = content::channel(&context.budget, &context.spare, in_flight, cut);
 
-    let decoding = tokio::task::spawn_blocking(move || {
-        content::decode(chunk_reader, options, from, builder, outlet)
-    });
+    let decoding = async {
+        let reader = chunk_reader.begun().await;
+        tokio::task::spawn_blocking(move || content::decode(reader, options, from, builder, outlet))
+            .await
+    };
     let fetching_retries = context.retries(&fetching_stop);
     let fetching = read::fetch(
         context.store.as_ref(),

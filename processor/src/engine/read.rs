@@ -69,6 +69,19 @@ pub(crate) fn channel() -> (ChunkSender, ChunkReader) {
     (ChunkSender(sender), ChunkReader { chunks, current: Bytes::new(), ended: false })
 }
 
+impl ChunkReader {
+    /// Waits for the first bytes, so that no thread has to. Of a small object these are all.
+    pub(crate) async fn begun(mut self) -> Self {
+        match self.chunks.recv().await {
+            Some(Chunk::Bytes(bytes)) => self.current = bytes,
+            Some(Chunk::End) => self.ended = true,
+            // The reader finds out for itself.
+            None => {}
+        }
+        self
+    }
+}
+
 impl io::Read for ChunkReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() && !self.ended {
@@ -154,4 +167,40 @@ async fn pass_on(
         room.send(Chunk::Bytes(bytes));
     }
     Ok(Listener::Gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    /// Reads what was sent, on a thread that may block.
+    async fn all_of(chunks: Vec<Chunk>) -> io::Result<Vec<u8>> {
+        let (sender, reader) = channel();
+        let sending = tokio::spawn(async move {
+            for chunk in chunks {
+                sender.0.send(chunk).await.unwrap();
+            }
+        });
+        let mut reader = reader.begun().await;
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let read = reading.await.unwrap();
+        sending.await.unwrap();
+        read
+    }
+
+    #[tokio::test]
+    async fn an_object_without_its_end_is_not_complete() {
+        let bytes = |text: &'static str| Chunk::Bytes(Bytes::from_static(text.as_bytes()));
+        let whole = all_of(vec![bytes("ab"), bytes("c"), Chunk::End]).await;
+        assert_eq!(whole.unwrap(), b"abc");
+        assert_eq!(all_of(vec![Chunk::End]).await.unwrap(), b"");
+        for cut in [vec![], vec![bytes("ab")], vec![bytes("ab"), bytes("c")]] {
+            assert_eq!(all_of(cut).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        }
+    }
 }

@@ -297,6 +297,13 @@ impl Batch {
         })
     }
 
+    /// Returns how long the elements are that [`write_elements`](Self::write_elements) appends, or a little more.
+    pub(crate) fn elements_len(&self) -> usize {
+        /// Timestamps have 13 digits until the year 2286.
+        const PER_EVENT: usize = OPEN.0.len() + 13 + OPEN.1.len() + CLOSE.len() + 1;
+        self.spans().map(|span| span.json.len() + PER_EVENT).sum()
+    }
+
     /// Appends the events as the elements of a JSON array, each as `InputLogEvent` has it.
     pub(crate) fn write_elements(&self, out: &mut Vec<u8>) {
         let append = |out: &mut Vec<u8>, run| {

@@ -63,10 +63,8 @@ pub(crate) fn enclosure(target: &LogTarget) -> Enclosure {
 
 /// Writes the body of `PutLogEvents` for a batch that does not stand in its segment as a request.
 pub(crate) fn write_request(body: &mut Vec<u8>, target: &LogTarget, batch: &Batch) {
-    const PER_EVENT: usize = r#"{"timestamp":1234567890123,"message":""},"#.len();
     let Enclosure { front, back } = enclosure(target);
-    let size: usize = batch.events().map(|event| event.json.len() + PER_EVENT).sum();
-    body.reserve(front.len() + size + back.len());
+    body.reserve(front.len() + batch.elements_len() + back.len());
     body.extend_from_slice(&front);
     batch.write_elements(body);
     body.extend_from_slice(back);
