@@ -1,4 +1,6 @@
-//! What is said about a command line, or a setting, that cannot be understood: before any call.
+//! What is said about a command line, or a setting, that cannot be understood or leads nowhere: before any call has an effect.
+
+use std::net::TcpListener;
 
 use fake_aws::FakeAws;
 
@@ -199,6 +201,19 @@ fn a_demanded_profile_beats_the_keys_in_the_environment() {
         .run(&[&guard[..], &["--profile", "other"]].concat())
         .exits(6)
         .says(&["this is account 222222222222"]);
+}
+
+#[test]
+fn an_endpoint_where_nobody_listens_is_told() {
+    let mut mtlog = Mtlog::with(&FakeAws::start_blocking());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    mtlog.set("AWS_ENDPOINT_URL", &format!("http://{closed}"));
+    mtlog.run(&["tenant", "list"]).exits(1).says(&[
+        "the call `sts:GetCallerIdentity` failed",
+        "Connection refused",
+        "check the network",
+        &format!("every call goes to http://{closed}"),
+    ]);
 }
 
 #[test]

@@ -1,12 +1,20 @@
 //! Who we are.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeDeserializationInterceptorContextRef},
+        interceptors::{
+            Intercept,
+            context::{BeforeDeserializationInterceptorContextRef, InterceptorContext},
+        },
+        orchestrator::OrchestratorError,
+        retries::classifiers::{ClassifyRetry, RetryAction},
         runtime_components::RuntimeComponents,
     },
 };
@@ -35,11 +43,17 @@ impl Sts {
     }
 
     /// Returns the caller's identity. It needs no permission.
+    ///
+    /// A command asks for it first, so a host that cannot be reached is given up early: a wrong endpoint or a missing
+    /// network should be told while somebody looks.
     pub async fn identity(&self) -> Result<Identity, Fault> {
         const OPERATION: &str = "GetCallerIdentity";
+        let patience = aws_sdk_sts::Config::builder().retry_classifier(Unreachable::default());
         let answer = self
             .0
             .get_caller_identity()
+            .customize()
+            .config_override(patience)
             .send()
             .await
             .map_err(|error| Fault::new("sts", OPERATION, error))?;
@@ -101,6 +115,31 @@ impl Sts {
     }
 }
 
+/// How often a call is sent to a host that cannot be reached.
+const CONNECTS: u32 = 3;
+
+/// Ends the repetitions of one call when its host could not be reached so often.
+#[derive(Debug, Default)]
+struct Unreachable(AtomicU32);
+
+impl ClassifyRetry for Unreachable {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let failure = context.output_or_error().and_then(|outcome| outcome.err());
+        let is_unreachable = failure
+            .and_then(OrchestratorError::as_connector_error)
+            .is_some_and(|error| error.is_io() || error.is_timeout());
+        if is_unreachable && self.0.fetch_add(1, Ordering::Relaxed) + 1 >= CONNECTS {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "Unreachable"
+    }
+}
+
 /// Keeps the `Date` header of an answer.
 #[derive(Debug, Clone, Default)]
 struct DateReader(Arc<Mutex<Option<String>>>);
@@ -120,5 +159,33 @@ impl Intercept for DateReader {
             *date = context.response().headers().get("date").map(str::to_owned);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::client::{interceptors::context::Input, result::ConnectorError};
+
+    use super::*;
+
+    fn after(error: ConnectorError) -> InterceptorContext {
+        let mut context = InterceptorContext::new(Input::erase(()));
+        context.set_output_or_error(Err(OrchestratorError::connector(error)));
+        context
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_reached_is_given_up_after_three_attempts_and_another_failure_is_not() {
+        let rule = Unreachable::default();
+        let actions = |context: &InterceptorContext| {
+            (0..3).map(|_| rule.classify_retry(context)).collect::<Vec<_>>()
+        };
+        let none = RetryAction::NoActionIndicated;
+        let other = after(ConnectorError::other("cut".into(), None));
+        assert_eq!(actions(&other), [none.clone(), none.clone(), none.clone()]);
+        let refused = after(ConnectorError::io("refused".into()));
+        assert_eq!(actions(&refused), [none.clone(), none, RetryAction::RetryForbidden]);
+        let timeout = after(ConnectorError::timeout("late".into()));
+        assert_eq!(rule.classify_retry(&timeout), RetryAction::RetryForbidden);
     }
 }
