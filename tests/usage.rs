@@ -1,4 +1,4 @@
-//! What is said about a command line, or a setting, that cannot be understood or leads nowhere: before any call has an effect.
+//! What is said about a command line, or a setting, that cannot be understood or leads nowhere.
 
 use std::net::TcpListener;
 
