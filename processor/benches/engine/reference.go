@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"sort"
 	"strconv"
@@ -65,11 +64,7 @@ func events(file string) []event {
 	var found []event
 	for decoder.More() {
 		var one record
-		err := decoder.Decode(&one)
-		if err == io.EOF {
-			break
-		}
-		check(err)
+		check(decoder.Decode(&one))
 		at, err := time.Parse(time.RFC3339Nano, one.Timestamp)
 		check(err)
 		found = append(found, event{at.UnixMilli(), one.Message})

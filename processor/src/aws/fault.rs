@@ -56,7 +56,7 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-    if code.is_some_and(|code| TIME_CODES.contains(&code))
+    if is_time_code(code)
         && let Some(date) = error.raw_response().and_then(|response| response.headers().get("date"))
     {
         skew::learn(date);
@@ -92,7 +92,11 @@ where
 
 /// Whether a call was refused because the clock is off. The next one goes by the time that the answer says.
 pub(super) fn is_about_time(fault: &Fault) -> bool {
-    fault.code.as_deref().is_some_and(|code| TIME_CODES.contains(&code))
+    is_time_code(fault.code.as_deref())
+}
+
+fn is_time_code(code: Option<&str>) -> bool {
+    code.is_some_and(|code| TIME_CODES.contains(&code))
 }
 
 fn service_class(code: Option<&str>, status: Option<u16>, caller: Caller) -> FaultClass {

@@ -72,25 +72,27 @@ pub(crate) fn channel() -> (ChunkSender, ChunkReader) {
 impl ChunkReader {
     /// Waits for the first bytes, so that no thread has to. Of a small object these are all.
     pub(crate) async fn begun(mut self) -> Self {
-        match self.chunks.recv().await {
-            Some(Chunk::Bytes(bytes)) => self.current = bytes,
-            Some(Chunk::End) => self.ended = true,
-            // The reader finds out for itself.
-            None => {}
+        // Where there is none, the next read says so.
+        if let Some(chunk) = self.chunks.recv().await {
+            self.accept(chunk);
         }
         self
+    }
+
+    fn accept(&mut self, chunk: Chunk) {
+        match chunk {
+            Chunk::Bytes(bytes) => self.current = bytes,
+            Chunk::End => self.ended = true,
+        }
     }
 }
 
 impl io::Read for ChunkReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() && !self.ended {
-            match self.chunks.blocking_recv() {
-                Some(Chunk::Bytes(bytes)) => self.current = bytes,
-                Some(Chunk::End) => self.ended = true,
-                // Without an end the object is not complete, and must not look as if it were.
-                None => return Err(io::ErrorKind::BrokenPipe.into()),
-            }
+            // Without an end the object is not complete, and must not look as if it were.
+            let chunk = self.chunks.blocking_recv().ok_or(io::ErrorKind::BrokenPipe)?;
+            self.accept(chunk);
         }
         let count = buffer.len().min(self.current.len());
         if let (Some(target), Some(source)) = (buffer.get_mut(..count), self.current.get(..count)) {
