@@ -460,13 +460,15 @@ fn an_object_of_any_size_needs_little_memory() {
         .args(["--count", "100000", "--records-per-object", "100000", "--directory", root])
         .spawn()
         .unwrap();
+    // `VmHWM` would count the mapped pages of the binary too: most of it, in a development build.
     let status = format!("/proc/{}/status", child.id());
     let mut peak_kib = 0;
     while child.try_wait().unwrap().is_none() {
         if let Ok(text) = fs::read_to_string(&status)
-            && let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))
+            && let Some(line) = text.lines().find_map(|line| line.strip_prefix("RssAnon:"))
         {
-            peak_kib = line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap();
+            let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+            peak_kib = peak_kib.max(kib);
         }
     }
     let sizes: Vec<u64> =
@@ -474,7 +476,8 @@ fn an_object_of_any_size_needs_little_memory() {
     assert_eq!(sizes.len(), 1);
     assert!(sizes[0] > 180_000_000, "{sizes:?}");
     // Outside Linux there is no such file, and nothing is measured.
-    assert!(peak_kib < 32 * 1024, "{peak_kib} KiB");
+    assert!(!cfg!(target_os = "linux") || peak_kib > 0);
+    assert!(peak_kib < 16 * 1024, "{peak_kib} KiB");
 }
 
 #[test]
