@@ -83,8 +83,14 @@ pub fn install(mode: Mode, config: &Config) -> Installed {
     #[cfg(feature = "traces")]
     let (spans, last_spans) = span_layer(config);
     #[cfg(not(feature = "traces"))]
-    let spans = tracing_subscriber::layer::Identity::new();
-    let registry = tracing_subscriber::registry().with(spans);
+    let spans = None::<tracing_subscriber::layer::Identity>;
+    // Without this, spans that no layer wants would be made and kept all the same.
+    let wanted = if spans.is_some() {
+        levels.clone().with_target(TRACES, LevelFilter::INFO)
+    } else {
+        levels.clone()
+    };
+    let registry = tracing_subscriber::registry().with(wanted).with(spans);
     let lines = tracing_subscriber::fmt::layer().with_target(false);
     let installed = if machine {
         let lines = lines
@@ -247,6 +253,16 @@ impl Drop for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_reads_is_not_even_made() {
+        let config = Config::from_env(|_| None).unwrap();
+        let _installed = install(Mode::Lambda, &config);
+        assert!(tracing::enabled!(target: "mtlog_processor", tracing::Level::INFO));
+        assert!(tracing::enabled!(target: "hyper", tracing::Level::WARN));
+        assert!(tracing::info_span!(target: "aws_smithy_runtime", "call").is_disabled());
+        assert!(tracing::info_span!(target: TRACES, "object").is_disabled());
+    }
 
     #[test]
     fn lines_that_nobody_reads_in_time_are_dropped_and_counted() {
