@@ -20,8 +20,13 @@ use crate::{
 /// How much one request asks for. A connection that idles while CloudWatch throttles us is cut by S3; a range of
 /// this size is usually through before.
 pub const RANGE_BYTES: u64 = 8 * 1024 * 1024;
-/// How many chunks wait for the decoder. A chunk is what the connection gave at once, up to 400 KiB.
-const CHUNKS_AHEAD: usize = 1;
+/// The most that the decoder is given at once. Allocators serve this size from memory that they have, and need not ask
+/// the system for it.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// How many chunks make up what a connection gives at once: up to 400 KiB.
+const CHUNKS_AT_ONCE: usize = 7;
+/// How many chunks may wait for the decoder. One is left for it while the next are asked for.
+const CHUNKS_AHEAD: usize = CHUNKS_AT_ONCE + 1;
 
 /// An object whose first bytes are on their way.
 #[derive(Debug)]
@@ -160,13 +165,21 @@ async fn pass_on(
     position: &mut u64,
     meter: &Meter,
 ) -> Result<Listener, Fault> {
-    // Asked for when there is room for it, so that no chunk waits here.
-    while let Ok(room) = sender.0.reserve().await {
+    // Asked for when there is room for all of it, so that nothing waits here.
+    while let Ok(mut room) = sender.0.reserve_many(CHUNKS_AT_ONCE).await {
         let Some(bytes) = body.bytes.next().await else { return Ok(Listener::Present) };
         let bytes = bytes?;
         *position += bytes.len() as u64;
         meter.add(Metric::BytesCompressed, "", bytes.len() as u64);
-        room.send(Chunk::Bytes(bytes));
+        // Copied, and at once: the connection reads on into the same memory if nobody has a part of it any more.
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            let chunk = Chunk::Bytes(Bytes::copy_from_slice(chunk));
+            match room.next() {
+                Some(room) => room.send(chunk),
+                None if sender.0.send(chunk).await.is_ok() => {}
+                None => return Ok(Listener::Gone),
+            }
+        }
     }
     Ok(Listener::Gone)
 }
@@ -174,6 +187,8 @@ async fn pass_on(
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -193,6 +208,45 @@ mod tests {
         let read = reading.await.unwrap();
         sending.await.unwrap();
         read
+    }
+
+    /// A part of an object that comes as it is given here.
+    fn body(given: Vec<Bytes>) -> ObjectBody {
+        let info = ObjectInfo { etag: String::new(), size: 0, last_modified_ms: 0 };
+        ObjectBody { info, bytes: futures_util::stream::iter(given).map(Ok).boxed() }
+    }
+
+    #[tokio::test]
+    async fn what_comes_at_once_is_read_whole_and_in_order() {
+        let whole: Vec<u8> = (0..=250_u8).cycle().take(3 * CHUNKS_AHEAD * CHUNK_BYTES).collect();
+        for size in [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNKS_AT_ONCE * CHUNK_BYTES + 1, whole.len()]
+        {
+            let given = whole.chunks(size).take(1000).map(Bytes::copy_from_slice).collect();
+            let expected = &whole[..whole.len().min(1000 * size)];
+            let (sender, reader) = channel();
+            let reading = tokio::task::spawn_blocking(move || {
+                let (mut reader, mut bytes) = (reader, Vec::new());
+                // There is no end in this part.
+                reader.read_to_end(&mut bytes).unwrap_err();
+                bytes
+            });
+            let mut position = 0;
+            pass_on(body(given), &sender, &mut position, &Meter::default()).await.unwrap();
+            drop(sender);
+            assert_eq!(position, expected.len() as u64);
+            assert!(reading.await.unwrap() == expected, "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_connection_is_its_own_again_before_anything_is_read() {
+        let given = Bytes::from(vec![7; CHUNKS_AT_ONCE * CHUNK_BYTES]);
+        let (sender, reader) = channel();
+        let (mut position, meter) = (0, Meter::default());
+        let passing = pass_on(body(vec![given.clone()]), &sender, &mut position, &meter);
+        assert!(passing.now_or_never().is_none(), "the next is asked for when there is room");
+        assert!(given.is_unique());
+        assert_eq!(reader.chunks.len(), CHUNKS_AT_ONCE);
     }
 
     #[tokio::test]
