@@ -12,7 +12,7 @@ use crate::{
     new_world,
     objects::{ANY_DAY, Format, gzip, object},
     runtime_api,
-    stages::{ROUNDS, Stages},
+    stages::{ROUNDS, Stages, chain, processor_time},
     table::Table,
     world::{BUCKET, World, wait},
 };
@@ -25,20 +25,22 @@ const STARTS: usize = 11;
 const UNIT: usize = 5_000_000;
 const LIMIT_MEBIBYTES: f64 = 64.0;
 
-/// Sets the processor time of the whole process, sockets included, against that of the chain on one thread.
+/// Sets the processor time of the whole process, sockets included, against that of the chain on one thread: the same
+/// objects, in turns. A short look would find a better moment of the machine than a long one.
 pub(crate) fn judge(table: &mut Table, stages: &Stages) {
     let object = stages.object(Format::Array);
-    let best = (0..ROUNDS).map(|_| {
+    let (mut binary, mut alone) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        alone = alone.min(processor_time(|| (0..COPIES).for_each(|_| chain(object))));
         let world = new_world(1, KeepEvents::OnlyCountBytes);
         for number in 0..COPIES {
             world.fake.put_object(BUCKET, &World::key(0, number), object.compressed.clone());
         }
         let (_, usage) = world.drain(&[]);
-        usage.processor
-    });
-    let each = best.min().unwrap().as_secs_f64() / COPIES as f64;
-    let chain = stages.chain(Format::Array).as_secs_f64();
-    table.at_most("processor time of the binary / of the chain", each / chain, 1.5);
+        binary = binary.min(usage.processor);
+    }
+    let ratio = binary.as_secs_f64() / alone.as_secs_f64();
+    table.at_most("processor time of the binary / of the chain", ratio, 1.5);
 }
 
 /// Reads objects of all sizes, and several at once, and looks at the most memory that the process ever had.

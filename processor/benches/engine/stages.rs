@@ -246,7 +246,7 @@ fn gather(object: &Object) {
     stages::segments(&object.compressed[..], Options::default(), black_box).unwrap();
 }
 
-fn chain(object: &Object) {
+pub(crate) fn chain(object: &Object) {
     with_bodies(object, |batch, body| {
         black_box(stages::digest(batch, body));
     });
